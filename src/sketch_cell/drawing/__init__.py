@@ -1,0 +1,1 @@
+"""Darkness becomes one unbroken line; the renderer that predicts its ink; exports."""

@@ -1,0 +1,1 @@
+"""Screen and knobs, Grbl as text, the serial link and the streaming stepper."""

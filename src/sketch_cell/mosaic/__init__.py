@@ -1,0 +1,1 @@
+"""Sweets cut out of photos, and a photo laid out of sweets."""

@@ -1,0 +1,1 @@
+"""A photo in: read whole and upright, its JPEG facts, and its blocks repaired."""

@@ -1,0 +1,1 @@
+"""The toy, its firmware and its camera, simulated at the wire."""

@@ -1,0 +1,1 @@
+"""Camera pixels and screen metres, and the stylus found by frame differencing."""
