@@ -1,0 +1,64 @@
+"""The `sketch-cell` command: every command of the cell under one name, errors as one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from sketch_cell import __version__
+from sketch_cell.errors import SketchCellError
+
+# Command -> one line of help. Modules load only when used: `--help` needs neither ROS nor torch.
+COMMANDS = {
+    "demo": "Draw a photo on the simulated toy, everything included.",
+    "linify": "Turn a photo into one unbroken line.",
+    "repair": "Remove the blocks from JPEG photos.",
+    "sweets": "Cut the sweets out of photos into a library of chips.",
+    "mosaic": "Lay a photo out of sweets.",
+    "simulate": "Draw a photo in-process, with faults, many times faster than real time.",
+    "machine": "Check or configure a Grbl board.",
+    "camera": "Calibrate the camera that watches the glass.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"sketch_cell.commands.{cmd_name}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sketch-cell")
+def commands() -> None:
+    """A robot cell that turns a photo into one unbroken line, or a mosaic of sweets."""
+
+
+def main() -> None:
+    """Run `sketch-cell`; exit 0 when done, 1 when the cell failed, 2 when the input was wrong, 130 on Ctrl-C."""
+    try:
+        status = commands.main(standalone_mode=False)
+    except SketchCellError as error:
+        click.echo(f"sketch-cell: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("sketch-cell: stopped.", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
