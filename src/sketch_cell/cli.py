@@ -49,7 +49,7 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run `sketch-cell`; exit 0 when done, 1 when the cell failed, 2 when the input was wrong, 130 on Ctrl-C."""
+    """Exit 0 when done, 1 when the cell failed, 2 when the input was wrong, 130 on Ctrl-C."""
     try:
         status = commands.main(standalone_mode=False)
     except SketchCellError as error:

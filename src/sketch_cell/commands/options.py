@@ -64,6 +64,8 @@ def _option(item: dataclasses.Field[Any], prefix: str) -> Callable[[F], F]:
     flag = "--" + (prefix + typed).replace("_", "-")
     name = prefix + typed
     if isinstance(default, bool):
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=default, show_default=True, help=help_text)
+        return click.option(
+            f"{flag}/--no-{flag[2:]}", name, default=default, show_default=True, help=help_text
+        )
     kind: Any = click.Choice(item.metadata["choices"]) if item.metadata["choices"] else type(default)
     return click.option(flag, name, type=kind, default=default, show_default=True, help=help_text)
