@@ -39,7 +39,7 @@ def setting(
         "choices": tuple(choices),
         "read_only": read_only,
     }
-    return dataclasses.field(default=default, metadata=metadata)  # type: ignore[no-any-return,call-overload]
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Settings:
 
 
 def _checked(item: dataclasses.Field[Any], value: Any) -> Any:
-    kind = type(item.default)
+    default: Any = item.default
+    kind = type(default)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -55,7 +55,8 @@ def _typed_name(name: str) -> tuple[str, float]:
 
 def _option(item: dataclasses.Field[Any], prefix: str) -> Callable[[F], F]:
     typed, scale = _typed_name(item.name)
-    default = item.default / scale if scale != 1.0 else item.default
+    default: Any = item.default
+    default = default / scale if scale != 1.0 else default
     if isinstance(default, float):
         default = float(f"{default:.9g}")
     unit = item.metadata["unit"]

@@ -1,7 +1,7 @@
 """Big messages to arrays and back without a Python object per element.
 
-Each writer gives the bytes that rclpy's own serialiser would (its padding, left to chance there, is zero) (`publisher.publish(bytes)` takes them);
-each reader takes what a `raw=True` subscription delivers. A message in another encoding than plain
+Each writer gives the bytes that rclpy's own serialiser would, with zeros as padding
+(`publisher.publish(bytes)` takes them); each reader takes what a `raw=True` subscription delivers. A message in another encoding than plain
 little-endian CDR falls back to rclpy's deserialiser, so foreign nodes need not know of this.
 """
 
@@ -215,7 +215,7 @@ def _rgb_by_cv_bridge(message: Image) -> NDArray[Any]:
 
 
 def rgb_from(array: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
-    """RGB picture (H, W, 3) or grey picture (H, W), uint8, of an array in a ROS encoding; alpha is dropped."""
+    """Picture (H, W, 3) RGB or (H, W) grey, uint8, of an array in a ROS encoding; alpha is dropped."""
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
     elif array.dtype != np.uint8:
@@ -237,7 +237,7 @@ def compressed_image_bytes(file: bytes, stamp_ns: int, frame: str, file_format: 
 
 
 def compressed_image_from_bytes(data: bytes) -> tuple[Stamped, str]:
-    """The picture file's own bytes (N,) uint8, and its format, of a serialised sensor_msgs/CompressedImage."""
+    """A picture file's own bytes (N,) uint8 and its format, of a serialised sensor_msgs/CompressedImage."""
     try:
         reader = CdrReader(data)
         stamp_ns, frame = reader.header()

@@ -52,7 +52,7 @@ def on_settings_changed(node: Node, settings: S, apply: Callable[[S], None], *, 
             if parameter.name in fields and fields[parameter.name].metadata["read_only"]:
                 return SetParametersResult(
                     successful=False,
-                    reason=f"{parameter.name} is fixed while the node runs: restart the node with the new value.",
+                    reason=f"{parameter.name} is fixed while the node runs: restart it with the new value.",
                 )
         try:
             changed(parameters)
