@@ -1,0 +1,74 @@
+# Every command of the project; `make help` lists them. Each does its own set-up in .venv/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src launch config resource -type f -not -name '*.pyc') setup.py setup.cfg package.xml
+PHOTO ?=
+LOOP ?= closed
+IMAGES ?=
+# A cell on this machine is seen by this machine only, and finds its own share folder.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench colcon train lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
+	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP)
+
+test: lint colcon ## Check style and types, build with colcon, run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.test $(VENV)/.installed ## Check style (ruff) and types (mypy)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.test ## Format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+colcon: $(VENV)/.test $(VENV)/.installed ## Build as a ROS 2 package with colcon, here in the pip environment
+	@. $(BIN)/activate && colcon list | grep -q 'ros.ament_python' \
+	  || { echo 'colcon does not see a ros.ament_python package: check package.xml.'; exit 1; }
+	@. $(BIN)/activate && colcon --log-base $(VENV)/colcon/log build --build-base $(VENV)/colcon/build \
+	  --install-base $(VENV)/colcon/install --event-handlers console_cohesion- > $(VENV)/colcon.log 2>&1 \
+	  || { cat $(VENV)/colcon.log; exit 1; }
+
+bench: $(VENV)/.test $(VENV)/.installed ## Measure against peers: make bench [IMAGES=folder]; writes doc/benchmarks/
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(if $(IMAGES),--images "$(IMAGES)") || exit 1; done
+
+train: $(VENV)/.test $(VENV)/.installed ## Train the deblocking network (hours; resumes where it stopped)
+	@nice -n 19 $(BIN)/python -m sketch_cell.picture.train_deblock
+
+lock: ## Pin every version anew in requirements*.txt (needs uv)
+	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-annotate --no-header \
+	  requirements-test.in -o requirements-test.txt
+	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-annotate --no-header \
+	  -c requirements-test.txt requirements.in -o requirements.txt
+
+clean: ## Remove the environment and what was built (not output/)
+	rm -rf $(VENV) build install log src/*.egg-info
+
+$(VENV)/.environment: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || { echo 'Python 3.10 to 3.13 is needed: install it, then name it, as in make PYTHON=python3.12 demo.'; exit 2; }
+	@test "$$(uname -sm)" = "Linux x86_64" \
+	  || { echo 'ROS 2 from PyPI exists for Linux on x86-64 only: use native ROS 2 here (see README.md).'; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo 'The venv module is missing: apt-get install python3-venv, then run make again.'; exit 2; }
+	@echo 'Setting up .venv (once, about a minute) ...'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
+	@echo 'Adding the test tools to .venv (once) ...'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.environment $(SOURCES)
+	@rm -rf build
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@rm -rf build src/*.egg-info
+	@touch $@
