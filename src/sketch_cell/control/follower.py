@@ -1,0 +1,136 @@
+"""Turns a route into waypoints for the driver, a short horizon at a time, with the newest estimates in them.
+
+u = r + s b / 2 - o per axis. A change of the offset o is spread along the line, because every correction is ink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.control.play import CommandPath
+from sketch_cell.control.route import Route
+from sketch_cell.machine.motion import MotionSettings, vertex_times_s
+from sketch_cell.settings import Settings, setting
+
+Array = NDArray[np.float64]
+
+LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
+
+
+@dataclass(frozen=True)
+class FollowerSettings(Settings):
+    """How the line is followed and corrected."""
+
+    horizon_s: float = setting(
+        0.4, "motion sent ahead of the board: a correction takes this long", unit="s", minimum=0.05, maximum=5
+    )
+    slew: float = setting(
+        0.08, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
+    )
+    take_up_share: float = setting(
+        1.0, "share of the estimated backlash that is taken up", minimum=0.0, maximum=1.2
+    )
+
+
+class Follower:
+    """Walks along a route once; `path` is the record of everything sent."""
+
+    def __init__(
+        self,
+        route: Route,
+        start_m: Array,
+        offset_m: Array,
+        backlash_m: Array,
+        settings: FollowerSettings,
+        motion: MotionSettings,
+    ) -> None:
+        """Begin at the motor position `start_m` (2,) [m] with estimates for the first metres."""
+        self._route, self._settings, self._feed = route, settings, motion.feed_m_per_s
+        self.path = CommandPath((float(start_m[0]), float(start_m[1])))
+        self._offset_m = np.asarray(offset_m, dtype=np.float64).copy()
+        self._pull = route.side[0].copy()
+        self._next = 0
+        nominal, vertex = route.with_take_ups(backlash_m)
+        times = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
+        self.planned_s = float(times[-1])
+        last = np.concatenate([vertex[1:] != vertex[:-1], [True]])
+        self._due_s = times[last]  # when the board should leave each vertex, take-up included
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole route has been sent."""
+        return self._next >= len(self._route.xy_m)
+
+    @property
+    def sent_to_s(self) -> float:
+        """End of what was sent, on the driver's timeline [s]."""
+        return self.path.time_s[-1]
+
+    @property
+    def offset_m(self) -> Array:
+        """The offset (2,) [m] that is in the newest waypoint."""
+        return self._offset_m.copy()
+
+    def due_s(self, along_m: float) -> float:
+        """Planned time [s] at which the board passes a place along the line."""
+        return float(np.interp(along_m, self._route.along_m, self._due_s))
+
+    def on_line(self, along_m: float) -> Array:
+        """The point (2,) [m] of the line at a place along it."""
+        along = self._route.along_m
+        return np.array([np.interp(along_m, along, self._route.xy_m[:, axis]) for axis in range(2)])
+
+    def send(self, timeline_s: float, offset_m: Array, backlash_m: Array) -> tuple[Array, Array]:
+        """Waypoints that keep the horizon full: times (n,) [s] on the timeline and motor positions (n, 2) [m].
+
+        `timeline_s` is how far the board has moved; the estimates are those to use from here on.
+        """
+        until_s = self.due_s(self.path.along(timeline_s)) + self._settings.horizon_s
+        times: list[float] = []
+        points: list[Array] = []
+        places: list[float] = []
+        previous = np.array([self.path.u_x[-1], self.path.u_y[-1]])
+        at_s = self.sent_to_s
+        backlash = self._settings.take_up_share * np.asarray(backlash_m)
+        while not self.finished and (self._next == 0 or self._due_s[self._next - 1] < until_s):
+            for u, along_m in self._leg(offset_m, backlash):
+                length = float(np.hypot(*(u - previous)))
+                if length < 1e-7:
+                    continue
+                at_s += length / self._feed
+                times.append(at_s)
+                points.append(u)
+                places.append(along_m)
+                previous = u
+            self._next += 1
+        sent = np.array(times), np.reshape(points, (-1, 2)), np.array(places)
+        self.path.append(*sent)
+        return sent[0], sent[1]
+
+    def _leg(self, target_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
+        """Motor positions and places from the vertex before to the next, the take-up before it included."""
+        k, xy, along = self._next, self._route.xy_m, self._route.along_m
+        legs = []
+        before = max(k - 1, 0)
+        if k > 0 and np.any(self._route.side[k] != self._pull):
+            self._pull = self._route.side[k].copy()
+            legs.append((xy[before] + 0.5 * self._pull * backlash_m - self._offset_m, along[before]))
+        length = along[k] - along[before]
+        moving = bool(np.any(np.abs(target_m - self._offset_m) > 1e-6))
+        pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if moving else 1
+        for piece in range(1, pieces + 1):
+            share = piece / pieces
+            self._offset_m = _slewed(self._offset_m, target_m, self._settings.slew * length / pieces)
+            r = xy[before] + share * (xy[k] - xy[before])
+            legs.append((r + 0.5 * self._pull * backlash_m - self._offset_m, along[before] + share * length))
+        return legs
+
+
+def _slewed(now: Array, target: Array, most: float) -> Array:
+    """`now` moved towards `target` by at most `most`."""
+    change = target - now
+    size = float(np.hypot(change[0], change[1]))
+    return np.asarray(target).copy() if size <= most else now + change * (most / size)

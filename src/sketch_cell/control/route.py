@@ -1,0 +1,101 @@
+"""A planned line prepared for drawing: fewer vertices, and for each segment which side of the play pulls each axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sketch_cell.control.deviation import arc_length_m
+from sketch_cell.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Vertices xy_m (N, 2), arc length along_m (N,), and side (N, 2) in {-1, +1}: the pull on the segment that
+    ends at each vertex (that of the first vertex is the pull with which the route begins)."""
+
+    xy_m: Array
+    along_m: Array
+    side: Array
+
+    @property
+    def reversals(self) -> NDArray[np.int64]:
+        """How often each axis (2,) reverses."""
+        return np.count_nonzero(np.diff(self.side, axis=0), axis=0)
+
+    def with_take_ups(self, backlash_m: Array) -> tuple[Array, NDArray[np.int64]]:
+        """Motor positions (M, 2) that draw the route on a machine with this backlash, and the vertex of each (M,).
+
+        At a vertex where an axis reverses the motor first takes up the play while the stylus stands:
+        u = r + s b / 2 (`grbl.md`).
+        """
+        turned = np.zeros(len(self.xy_m), bool)
+        turned[:-1] = np.any(np.diff(self.side, axis=0) != 0, axis=1)
+        vertex = np.repeat(np.arange(len(self.xy_m)), 1 + turned)
+        pull = self.side[vertex]
+        second = np.concatenate([[False], vertex[1:] == vertex[:-1]])
+        pull[second] = self.side[vertex[second] + 1]
+        return self.xy_m[vertex] + 0.5 * pull * backlash_m, vertex
+
+
+def route(line_m: Array, tolerance_m: float, smallest_reversal_m: float) -> Route:
+    """Simplify a line (N, 2) [m, screen] to `tolerance_m` (Douglas-Peucker) and find its reversals.
+
+    An axis that goes back by less than `smallest_reversal_m` is not worth a take-up: its play swallows the wiggle.
+    Raises `InputError` for a line with fewer than two distinct, finite points.
+    """
+    line = np.asarray(line_m, dtype=np.float64)
+    if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
+        raise InputError("the line is not a list of finite points (x, y): plan it anew.")
+    distinct = np.concatenate([[True], np.any(np.diff(line, axis=0) != 0, axis=1)]) if len(line) else []
+    line = line[np.asarray(distinct, bool)]
+    if len(line) < 2:
+        raise InputError("the line has fewer than two distinct points: there is nothing to draw.")
+    xy = simplified(line, tolerance_m)
+    side = np.column_stack([_sides(np.ascontiguousarray(xy[:, a]), smallest_reversal_m) for a in (0, 1)])
+    return Route(xy, arc_length_m(xy), side)
+
+
+def simplified(line_m: Array, tolerance_m: float) -> Array:
+    """The vertices of a line (N, 2) that keep it within `tolerance_m` of its former course; both ends stay."""
+    if tolerance_m <= 0 or len(line_m) < 3:
+        return line_m.copy()
+    scale = 1e3  # OpenCV computes in float32: millimetres from the line's middle lose nothing that matters
+    middle = line_m.mean(axis=0)
+    points = ((line_m - middle) * scale).astype(np.float32).reshape(-1, 1, 2)
+    kept = cv2.approxPolyDP(points, tolerance_m * scale, False).reshape(-1, 2)
+    return np.asarray(kept, dtype=np.float64) / scale + middle
+
+
+@njit(cache=True)
+def _sides(values, threshold):  # type: ignore[no-untyped-def]
+    """Direction (N,) of one axis on the segment that ends at each vertex, small wiggles ignored."""
+    side = np.zeros(len(values))
+    direction = 0.0
+    extreme, at = values[0], 0
+    low, high = values[0], values[0]
+    for i in range(1, len(values)):
+        value = values[i]
+        if direction == 0.0:
+            low, high = min(low, value), max(high, value)
+            if high - low >= threshold:
+                direction = 1.0 if value == high else -1.0
+                extreme, at = value, i
+                side[: i + 1] = direction
+            continue
+        if (value - extreme) * direction >= 0:
+            extreme, at = value, i
+        elif abs(value - extreme) >= threshold:
+            direction = -direction
+            side[at + 1 : i + 1] = direction
+            extreme, at = value, i
+        side[i] = direction
+    if direction == 0.0:
+        side[:] = 1.0
+    return side
