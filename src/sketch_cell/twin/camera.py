@@ -213,7 +213,9 @@ class Camera:
             [a + steps * (b - a) for a, b in zip(corners, np.roll(corners, -1, 0), strict=True)]
         )
         glass = np.zeros((s.height_px * FINE, s.width_px * FINE), np.uint8)
-        points = _fixed_point(_fine_pixels(self._geometry.pixels(outline)))
+        fine = _fine_pixels(self._geometry.pixels(outline))
+        fine -= 0.5 * np.sign(fine - fine.mean(axis=0))  # fillPoly also fills the pixels of its outline
+        points = _fixed_point(fine)
         cv2.fillPoly(glass, [points], 255, cv2.LINE_AA, _FIXED_POINT_BITS)
         share = cv2.resize(glass, (s.width_px, s.height_px), interpolation=cv2.INTER_AREA) / np.float32(255)
         y, x = np.mgrid[-1 : 1 : s.height_px * 1j, -1 : 1 : s.width_px * 1j].astype(np.float32)
