@@ -1,0 +1,71 @@
+"""From a photo to the share of ink each spot of the drawing should carry."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.errors import InputError
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709 weights of R, G, B
+FloatImage = NDArray[np.float32]
+
+
+def linear_from_srgb(value: FloatImage) -> FloatImage:
+    """Linear light 0..1 of sRGB-encoded values 0..1 (IEC 61966-2-1)."""
+    high = ((np.maximum(value, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(value <= 0.04045, value / 12.92, high).astype(np.float32)
+
+
+def srgb_from_linear(light: FloatImage) -> FloatImage:
+    """sRGB-encoded values 0..1 of linear light 0..1 (IEC 61966-2-1); negative light counts as none."""
+    light = np.maximum(light, 0)
+    high = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, light * 12.92, high).astype(np.float32)
+
+
+def unit_photo(photo: NDArray[np.generic]) -> FloatImage:
+    """Photo as float32 0..1, (H, W) grey or (H, W, 3) RGB, with any alpha channel laid on white.
+
+    Takes uint8 or uint16, (H, W), (H, W, 1), (H, W, 2) grey + alpha, (H, W, 3) or (H, W, 4).
+    Raises `InputError` for any other type or shape, or an empty picture.
+    """
+    photo = np.asarray(photo)
+    if photo.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"The photo has values of type {photo.dtype}; give it as uint8 or uint16.")
+    if photo.ndim not in (2, 3) or 0 in photo.shape or (photo.ndim == 3 and photo.shape[2] > 4):
+        raise InputError(
+            f"The photo has shape {photo.shape}; give it as (rows, columns) or (rows, columns, 1 to 4 channels)."
+        )
+    values = photo.astype(np.float32) / np.float32(np.iinfo(photo.dtype).max)
+    if values.ndim == 2:
+        return values
+    if values.shape[2] in (2, 4):
+        alpha = values[..., -1:]
+        values = values[..., :-1] * alpha + (1 - alpha)
+    return values[..., 0] if values.shape[2] == 1 else values
+
+
+def luminance(values: FloatImage) -> FloatImage:
+    """Linear-light luminance 0..1 (H, W) of sRGB values 0..1, (H, W) or (H, W, 3)."""
+    values = linear_from_srgb(values)
+    return values if values.ndim == 2 else (values @ LUMINANCE).astype(np.float32)
+
+
+def grey(values: FloatImage) -> FloatImage:
+    """Grey values (luma) 0..1 (H, W) of sRGB values 0..1, (H, W) or (H, W, 3)."""
+    return values if values.ndim == 2 else (values @ LUMINANCE).astype(np.float32)
+
+
+def resample(image: FloatImage, rows: int, columns: int) -> FloatImage:
+    """Image brought to (rows, columns): averaged over areas where it shrinks, linear where it grows."""
+    area = cv2.resize(
+        image, (min(columns, image.shape[1]), min(rows, image.shape[0])), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.resize(area, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def blur(image: FloatImage, sigma_px: float) -> FloatImage:
+    """Gaussian blur; beyond the border the image goes on as its mirror image."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT), np.float32)
