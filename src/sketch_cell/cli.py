@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import click
@@ -50,6 +51,8 @@ def commands() -> None:
 
 def main() -> None:
     """Exit 0 when done, 1 when the cell failed, 2 when the input was wrong, 130 on Ctrl-C."""
+    # SIGTERM ends a command as Ctrl-C does: processes stopped, nothing half-written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = commands.main(standalone_mode=False)
     except SketchCellError as error:

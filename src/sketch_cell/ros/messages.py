@@ -1,8 +1,9 @@
 """Big messages to arrays and back without a Python object per element.
 
 Each writer gives the bytes that rclpy's own serialiser would, with zeros as padding
-(`publisher.publish(bytes)` takes them); each reader takes what a `raw=True` subscription delivers. A message in another encoding than plain
-little-endian CDR falls back to rclpy's deserialiser, so foreign nodes need not know of this.
+(`publisher.publish(bytes)` takes them); each reader takes what a `raw=True` subscription delivers.
+A message in another encoding than plain little-endian CDR falls back to rclpy's deserialiser, so
+foreign nodes need not know of this.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -15,6 +17,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from sketch_cell.errors import SketchCellError
+from sketch_cell.runner import PARENT_VARIABLE
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def run(make_node: Callable[[], Node]) -> None:
@@ -23,6 +28,7 @@ def run(make_node: Callable[[], Node]) -> None:
     Neither signal runs shutdown callbacks, so a node that holds hardware lets go of it in
     `destroy_node`. A `SketchCellError` ends the process with its sentence and exit status.
     """
+    _end_with_runner()
     rclpy.init()
     node = None
     status = 0
@@ -39,3 +45,13 @@ def run(make_node: Callable[[], Node]) -> None:
             node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(status)
+
+
+def _end_with_runner() -> None:
+    """Have the kernel end this process when the runner that started it is gone, however that ended."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(1)

@@ -1,0 +1,79 @@
+"""Node deblocker: `picture/compressed` (or a raw stream on `picture/raw`) repaired into `picture/image`."""
+
+from __future__ import annotations
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from sketch_cell.errors import InputError
+from sketch_cell.picture.deblock import Deblocker, DeblockSettings, repair_file_bytes
+from sketch_cell.ros.diagnostics import Diagnostics
+from sketch_cell.ros.messages import (
+    compressed_image_from_bytes,
+    image_bytes,
+    image_from_bytes,
+    rgb_from,
+)
+from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.process import run
+from sketch_cell.ros.qos import LATCHED, SENSOR
+
+
+class DeblockerNode(Node):
+    """Repairs each picture; `stream` serves a camera (newest frame wins) instead of latched single pictures."""
+
+    def __init__(self) -> None:
+        super().__init__("deblocker")
+        self._settings = declare_settings(self, DeblockSettings)
+        on_settings_changed(self, self._settings, self._change)
+        self._deblocker = Deblocker(self._settings)
+        qos = SENSOR if self.declare_parameter("stream", False).value else LATCHED
+        self._publisher = self.create_publisher(Image, "picture/image", qos)
+        self._diagnostics = Diagnostics(self)
+        self.create_subscription(CompressedImage, "picture/compressed", self._on_file, qos, raw=True)
+        self.create_subscription(Image, "picture/raw", self._on_image, qos, raw=True)
+
+    def _change(self, settings: DeblockSettings) -> None:
+        self._settings = settings
+        self._deblocker = Deblocker(settings)
+
+    def _on_file(self, data: bytes) -> None:
+        file, _ = compressed_image_from_bytes(data)
+        begin_s = time.monotonic()
+        try:
+            image = repair_file_bytes(file.array.tobytes(), self._deblocker, self._settings.max_megapixels)
+        except InputError as error:
+            self.get_logger().error(f"{file.frame}: {error}")
+            self._diagnostics.set(DiagnosticStatus.ERROR, str(error))
+            return
+        self._publisher.publish(image_bytes(image, file.stamp_ns, file.frame))
+        self._done(begin_s)
+
+    def _on_image(self, data: bytes) -> None:
+        begin_s = time.monotonic()
+        try:
+            picture, encoding = image_from_bytes(data)
+            image = self._deblocker.repair(rgb_from(picture.array, encoding), None)
+        except ValueError as error:
+            self.get_logger().error(str(error))
+            self._diagnostics.set(DiagnosticStatus.ERROR, str(error))
+            return
+        self._publisher.publish(image_bytes(image, picture.stamp_ns, picture.frame))
+        self._done(begin_s)
+
+    def _done(self, begin_s: float) -> None:
+        took_s = time.monotonic() - begin_s
+        self.get_logger().debug(f"repaired in {took_s:.2f} s")
+        self._diagnostics.set(DiagnosticStatus.OK, f"repaired in {took_s:.2f} s")
+
+
+def main() -> None:
+    """Run the node."""
+    run(DeblockerNode)
+
+
+if __name__ == "__main__":
+    main()

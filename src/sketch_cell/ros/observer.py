@@ -1,0 +1,105 @@
+"""Watches a cell from outside through its topics and services, as any client could; no ROS type leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Path
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from sketch_cell.ros.messages import image_from_bytes, path_from_bytes, path_times_from_bytes, rgb_from
+from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
+
+
+class CellObserver:
+    """What a cell has published so far: pictures, plan, job status, tips, and the twin's truth."""
+
+    def __init__(self, namespace: str = "") -> None:
+        # Signals are the caller's: it has processes to stop before this context may go.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node("observer", namespace=namespace)
+        self.status: dict[str, str] = {}
+        self.twin_facts: dict[str, str] = {}
+        self.pictures: dict[str, NDArray[np.uint8]] = {}
+        self.plan_m: NDArray[np.float64] | None = None
+        self.trace_m: NDArray[np.float64] | None = None
+        self.trace_s: NDArray[np.float64] | None = None
+        self.tips: list[tuple[float, float, float]] = []
+        self.commands = 0
+        subscribe = self._node.create_subscription
+        for topic in ("picture/image", "line/preview", "twin/glass"):
+            subscribe(Image, topic, self._keep_picture(topic), LATCHED, raw=True)
+        subscribe(Path, "line/path", self._keep_plan, LATCHED, raw=True)
+        subscribe(Path, "twin/trace", self._keep_trace, LATCHED, raw=True)
+        subscribe(DiagnosticStatus, "job/status", self._keep_status, LATCHED)
+        subscribe(DiagnosticStatus, "twin/facts", self._keep_facts, LATCHED)
+        subscribe(PoseWithCovarianceStamped, "tip", self._keep_tip, SENSOR)
+        subscribe(JointTrajectory, "knobs/trajectory", self._count_commands, RELIABLE)
+
+    def spin(self, seconds: float) -> None:
+        """Take in what arrives for up to `seconds`."""
+        rclpy.spin_once(self._node, timeout_sec=seconds)
+
+    def ask(self, service: str) -> Callable[[], str | None]:
+        """Call a Trigger service; the returned function gives None while unanswered, then "" or why not."""
+        client = self._node.create_client(Trigger, service)
+        pending: list[Future] = []
+
+        def answer() -> str | None:
+            if not pending:
+                if client.service_is_ready():
+                    pending.append(client.call_async(Trigger.Request()))
+                return None
+            if not pending[0].done():
+                return None
+            result = pending[0].result()
+            return "" if result.success else result.message
+
+        return answer
+
+    def close(self) -> None:
+        """Leave the cell."""
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _keep_picture(self, topic: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            picture, encoding = image_from_bytes(data)
+            self.pictures[topic] = rgb_from(picture.array, encoding)
+
+        return keep
+
+    def _keep_plan(self, data: bytes) -> None:
+        self.plan_m = path_from_bytes(data).array
+
+    def _keep_trace(self, data: bytes) -> None:
+        self.trace_m = path_from_bytes(data).array
+        self.trace_s = path_times_from_bytes(data)
+
+    def _keep_status(self, message: DiagnosticStatus) -> None:
+        self.status = {"message": message.message, **_values(message)}
+
+    def _keep_facts(self, message: DiagnosticStatus) -> None:
+        self.twin_facts = _values(message)
+
+    def _keep_tip(self, message: PoseWithCovarianceStamped) -> None:
+        stamp, position = message.header.stamp, message.pose.pose.position
+        self.tips.append((stamp.sec + stamp.nanosec * 1e-9, position.x, position.y))
+
+    def _count_commands(self, message: JointTrajectory) -> None:
+        self.commands += len(message.points)
+
+
+def _values(message: Any) -> dict[str, str]:
+    return {pair.key: pair.value for pair in message.values}

@@ -1,0 +1,117 @@
+"""Runs the nodes of a cell as processes where there is no `ros2 launch`, and stops all of them together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sketch_cell.bringup import NodeSpec, ParameterValue
+from sketch_cell.errors import SketchCellError
+
+# A node gets this long to let go of its hardware before it is killed; the whole stop takes under 3 s.
+STOP_WITHIN_S = 2.0
+LAST_WORDS_LINES = 6
+# Set for every node: it ends with its runner, even when that is killed (see ros/process.py).
+PARENT_VARIABLE = "SKETCH_CELL_PARENT"
+
+
+class NodeDied(SketchCellError):
+    """A node of the cell ended by itself."""
+
+
+class CellProcesses:
+    """The processes of one cell; use as a context, at whose end none of them is left."""
+
+    def __init__(
+        self, nodes: Sequence[NodeSpec], *, parameter_file: Path, log_folder: Path, namespace: str = ""
+    ) -> None:
+        self._nodes = nodes
+        self._arguments = ["--params-file", str(parameter_file)]
+        if namespace:
+            self._arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+        self._log_folder = log_folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> CellProcesses:
+        try:
+            for node in self._nodes:
+                self._processes[node.name] = self._start(node)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self, node: NodeSpec) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"sketch_cell.nodes.{node.name}", "--ros-args", *self._arguments]
+        for name, value in node.parameters.items():
+            command += ["-p", f"{name}:={_as_yaml(value)}"]
+        environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+        with self._log(node.name).open("wb") as log:
+            # A session of its own: Ctrl-C reaches the runner alone, which stops the nodes in order.
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise `NodeDied` with the name and the last words of a node that has ended."""
+        for name, process in self._processes.items():
+            status = process.poll()
+            if status is not None:
+                raise NodeDied(
+                    f"node {name} ended with status {status}. Its last words:\n{self.last_words(name)}"
+                )
+
+    def last_words(self, name: str) -> str:
+        """The last lines that a node wrote."""
+        lines = self._log(name).read_text(errors="replace").strip().splitlines()
+        return "\n".join("  " + line for line in lines[-LAST_WORDS_LINES:]) or "  (none)"
+
+    def stop(self) -> None:
+        """Ask every node to end, wait, and kill what is left; a second Ctrl-C does not cut this short."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._stop()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _stop(self) -> None:
+        for process in self._processes.values():
+            _signal(process, signal.SIGINT)
+        deadline_s = time.monotonic() + STOP_WITHIN_S
+        for process in self._processes.values():
+            try:
+                process.wait(max(deadline_s - time.monotonic(), 0.01))
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._log_folder / f"{name}.log"
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _as_yaml(value: ParameterValue) -> str:
+    """A parameter value as `--ros-args -p` reads it: strings quoted, so that no path turns into a number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
