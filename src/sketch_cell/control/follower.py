@@ -48,7 +48,7 @@ class Follower:
         motion: MotionSettings,
     ) -> None:
         """Begin at the motor position `start_m` (2,) [m] with estimates for the first metres."""
-        self._route, self._settings, self._feed = route, settings, motion.feed_m_per_s
+        self.route, self._settings, self._feed = route, settings, motion.feed_m_per_s
         self.path = CommandPath((float(start_m[0]), float(start_m[1])))
         self._offset_m = np.asarray(offset_m, dtype=np.float64).copy()
         self._pull = route.side[0].copy()
@@ -62,7 +62,7 @@ class Follower:
     @property
     def finished(self) -> bool:
         """Whether the whole route has been sent."""
-        return self._next >= len(self._route.xy_m)
+        return self._next >= len(self.route.xy_m)
 
     @property
     def sent_to_s(self) -> float:
@@ -76,12 +76,17 @@ class Follower:
 
     def due_s(self, along_m: float) -> float:
         """Planned time [s] at which the board passes a place along the line."""
-        return float(np.interp(along_m, self._route.along_m, self._due_s))
+        return float(np.interp(along_m, self.route.along_m, self._due_s))
 
-    def on_line(self, along_m: float) -> Array:
-        """The point (2,) [m] of the line at a place along it."""
-        along = self._route.along_m
-        return np.array([np.interp(along_m, along, self._route.xy_m[:, axis]) for axis in range(2)])
+    def distance_m(self, point_m: Array, along_m: float) -> float:
+        """Distance [m] of a point (2,) from the part of the line within 2 mm of a place along it."""
+        along = self.route.along_m
+        low = max(int(np.searchsorted(along, along_m - 2e-3)) - 1, 0)
+        high = int(np.searchsorted(along, along_m + 2e-3)) + 1
+        start, step = self.route.xy_m[low:high][:-1], np.diff(self.route.xy_m[low:high], axis=0)
+        share = ((point_m - start) * step).sum(axis=1) / np.maximum((step**2).sum(axis=1), 1e-18)
+        near = start + np.clip(share, 0.0, 1.0)[:, None] * step
+        return float(np.hypot(*(point_m - near).T).min())
 
     def send(self, timeline_s: float, offset_m: Array, backlash_m: Array) -> tuple[Array, Array]:
         """Waypoints that keep the horizon full: times (n,) [s] on the timeline and motor positions (n, 2) [m].
@@ -112,11 +117,11 @@ class Follower:
 
     def _leg(self, target_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
         """Motor positions and places from the vertex before to the next, the take-up before it included."""
-        k, xy, along = self._next, self._route.xy_m, self._route.along_m
+        k, xy, along = self._next, self.route.xy_m, self.route.along_m
         legs = []
         before = max(k - 1, 0)
-        if k > 0 and np.any(self._route.side[k] != self._pull):
-            self._pull = self._route.side[k].copy()
+        if k > 0 and np.any(self.route.side[k] != self._pull):
+            self._pull = self.route.side[k].copy()
             legs.append((xy[before] + 0.5 * self._pull * backlash_m - self._offset_m, along[before]))
         length = along[k] - along[before]
         moving = bool(np.any(np.abs(target_m - self._offset_m) > 1e-6))

@@ -235,9 +235,10 @@ def _move(  # type: ignore[no-untyped-def]
                     countdown[a] = gaps[a, used[a] % gaps.shape[1]]
                     used[a] += 1
                     loses = -turn_sign[a] * n[_LOST]
-            change = ((u - last[a]) / period - speed[a]) * smoothing
-            speed[a] += change
-            if abs(change) / 0.01 > n[_PULL_OUT] and abs(change) > smoothing * 0.02:
+            change = (u - last[a]) / period - speed[a]
+            speed[a] += change * smoothing
+            if abs(change) > n[_PULL_OUT] * 0.01:
+                speed[a] += change * (1 - smoothing)
                 loses = -np.sign(change) * n[_LOST]
             last[a] = u
             low = -n[_STOP]
@@ -253,7 +254,7 @@ def _move(  # type: ignore[no-untyped-def]
             shaft = u + slip[a]
             mean = 0.0
             for k in range(plays.shape[1]):
-                share = 1 + n[_SOFT] * ((k + 0.5) / plays.shape[1] - 0.5)
+                share = 1 + n[_SOFT] * (k / (plays.shape[1] - 1) - 0.5)
                 half = 0.5 * widths[a] * share
                 plays[a, k] = min(max(plays[a, k], shaft - half), shaft + half)
                 mean += plays[a, k]
