@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from sketch_cell.twin.toy import Toy, ToySettings
 
 # the sweeps below start at full speed, which no real motor could follow
-PLAIN = ToySettings(soft_zone=0.0, backlash_variation=0.0, pull_out_m_per_s2=1e6)
+PLAIN = ToySettings(
+    soft_zone=0.0, backlash_variation=0.0, pull_out_m_per_s2=1e6, start_x_m=0.06, start_y_m=0.04
+)
 
 
 def sweep(*turns_m: float, y_m: float = 0.04, speed_m_per_s: float = 0.02) -> np.ndarray:
@@ -53,7 +55,7 @@ def test_the_soft_zone_comes_along_gradually_and_loses_the_same_in_the_end() -> 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.02, 0.12), min_size=2, max_size=8))
 def test_the_stylus_is_never_farther_from_the_motor_than_half_the_widest_play(turns: list[float]) -> None:
-    toy = Toy(dataclasses.replace(ToySettings(), pull_out_m_per_s2=1e6))
+    toy = Toy(dataclasses.replace(PLAIN, soft_zone=0.33, backlash_variation=0.1))
     path = sweep(0.06, *turns)
     trace = toy.move(path, 1e-3)
     widest = ToySettings().backlash_x_m * 1.1 * (1 + 0.33 / 2)
@@ -63,7 +65,7 @@ def test_the_stylus_is_never_farther_from_the_motor_than_half_the_widest_play(tu
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 400), st.integers(0, 99))
 def test_cutting_the_motion_into_pieces_changes_nothing(cut: int, seed: int) -> None:
-    faults = ToySettings(lost_step_probability=0.2, pull_out_m_per_s2=1e6)
+    faults = ToySettings(lost_step_probability=0.2, pull_out_m_per_s2=1e6, start_x_m=0.06, start_y_m=0.04)
     path = sweep(0.06, 0.07, 0.06, 0.065, 0.05)
     whole, parts = Toy(faults, seed), Toy(faults, seed)
     trace = whole.move(path, 1e-3)

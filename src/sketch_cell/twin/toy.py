@@ -27,8 +27,8 @@ class ToySettings(Settings):
 
     width_m: float = setting(0.153, "width of the drawable glass", unit="m", minimum=0.01)
     height_m: float = setting(0.107, "height of the drawable glass", unit="m", minimum=0.01)
-    start_x_m: float = setting(0.060, "where the stylus stands at power-up, x", unit="m")
-    start_y_m: float = setting(0.040, "where the stylus stands at power-up, y", unit="m")
+    start_x_m: float = setting(0.005, "where the stylus stands at power-up, x", unit="m")
+    start_y_m: float = setting(0.004, "where the stylus stands at power-up, y", unit="m")
     backlash_x_m: float = setting(
         0.00175, "total backlash of x at the stylus", unit="m", minimum=0.0, maximum=0.01
     )
