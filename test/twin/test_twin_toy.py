@@ -13,7 +13,12 @@ from sketch_cell.twin.toy import Toy, ToySettings
 
 # the sweeps below start at full speed, which no real motor could follow
 PLAIN = ToySettings(
-    soft_zone=0.0, backlash_variation=0.0, pull_out_m_per_s2=1e6, start_x_m=0.06, start_y_m=0.04
+    soft_zone=0.0,
+    backlash_variation=0.0,
+    pull_out_m_per_s2=1e6,
+    start_x_m=0.06,
+    start_y_m=0.04,
+    switch_x_m=-0.003,
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sketch_cell.machine.board import BoardSettings
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.toy import ToySettings
-from sketch_cell.twin.world import BoardSettings, World
+from sketch_cell.twin.world import PULL_OFF_M, World
 
 PERIOD_S = 0.02
 
@@ -32,11 +33,11 @@ def homed(seed: int = 1, **faults: float) -> World:
 def test_homing_leaves_the_play_taken_up_from_the_switch() -> None:
     world = homed()
     x, y = world.toy.stylus_m
-    settings, board = world.toy.settings, BoardSettings()
+    settings = world.toy.settings
     widest = np.array([settings.backlash_x_m, settings.backlash_y_m]) * 1.1 * 1.17
     for place, switch, b in zip((x, y), (settings.switch_x_m, settings.switch_y_m), widest, strict=True):
-        assert switch < place <= switch + board.pull_off_m
-        assert place >= switch + board.pull_off_m - b - 1e-4
+        assert switch < place <= switch + PULL_OFF_M
+        assert place >= switch + PULL_OFF_M - b - 1e-4
     assert world.toy.limit_switches() == (False, False)
 
 
@@ -50,12 +51,12 @@ def test_a_pull_off_smaller_than_the_backlash_ends_in_an_alarm_as_on_a_real_boar
 def test_a_move_draws_a_line_of_its_length_less_the_play() -> None:
     world = homed(backlash_variation=0.0)
     start_s = world.now_s
-    world.exchange(b"G1X-106Y-106.003F2400\n", PERIOD_S)
+    world.exchange(b"G1X-106Y-103F2400\n", PERIOD_S)
     for _ in range(200):
         world.exchange(b"", PERIOD_S)
     times, trace = world.trace(start_s)
     # the machine's space begins where the switch closes; on the way back the play is lost once
-    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.160 - 0.003 - 0.00175, abs=3e-5)
+    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.153 - 0.00175, abs=3e-5)
     assert np.all(np.diff(times) > 0)
     assert np.abs(np.diff(trace, axis=0)).max() < 0.09 * 1.2e-3 + 3e-5
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.machine.motion import MotionSettings
-from sketch_cell.settings import Settings, setting
+from sketch_cell.machine.board import BoardSettings, needed_settings
 from sketch_cell.twin.camera import Camera, CameraSettings, Frame
 from sketch_cell.twin.grbl_firmware import GrblFirmware
 from sketch_cell.twin.grbl_machine import GrblBuild
@@ -16,46 +13,9 @@ from sketch_cell.twin.toy import Toy, ToySettings
 
 Array = NDArray[np.float64]
 
+PULL_OFF_M = 0.004  # homing must back off by more than the backlash, or the switch stays closed (ALARM:8)
 _NEAR_SWITCH_M = 0.006
 _SWITCH_PERIOD_S = 0.002
-
-
-@dataclass(frozen=True)
-class BoardSettings(Settings):
-    """What is stored on the twin's board, as its maker would have set it up for this toy."""
-
-    microsteps_per_turn: int = setting(3200, "microsteps for one turn of a knob", minimum=1)
-    travel_per_turn_m: float = setting(0.036, "stylus travel for one turn of a knob", unit="m", minimum=0.001)
-    pull_off_m: float = setting(
-        0.004, "how far homing backs off: more than the backlash, or the switch stays closed", unit="m"
-    )
-    homing_feed_m_per_s: float = setting(0.004, "slow approach of homing", unit="m/s", minimum=1e-4)
-    homing_seek_m_per_s: float = setting(0.025, "fast approach of homing", unit="m/s", minimum=1e-4)
-    margin_m: float = setting(0.004, "travel allowed beyond the far edges of the glass", unit="m", minimum=0.0)
-
-
-def stored_settings(board: BoardSettings, motion: MotionSettings, toy: ToySettings) -> dict[int, float]:
-    """Grbl's `$` settings (millimetres, minutes) for this board on this toy; homing is to the lower left."""
-    per_mm = board.microsteps_per_turn / (board.travel_per_turn_m * 1e3)
-    rate = motion.max_rate_m_per_s * 60e3
-    travel_x = (toy.width_m + board.margin_m - toy.switch_x_m) * 1e3
-    travel_y = (toy.height_m + board.margin_m - toy.switch_y_m) * 1e3
-    return {
-        1: 255.0,
-        11: motion.junction_deviation_m * 1e3,
-        20: 1.0,
-        22: 1.0,
-        23: 3.0,
-        24: board.homing_feed_m_per_s * 60e3,
-        25: board.homing_seek_m_per_s * 60e3,
-        26: 25.0,
-        27: board.pull_off_m * 1e3,
-        **dict.fromkeys((100, 101), per_mm),
-        **dict.fromkeys((110, 111), rate),
-        **dict.fromkeys((120, 121), motion.acceleration_m_per_s2 * 1e3),
-        130: travel_x,
-        131: travel_y,
-    }
 
 
 class World:
@@ -66,14 +26,11 @@ class World:
         toy: ToySettings | None = None,
         camera: CameraSettings | None = None,
         board: BoardSettings | None = None,
-        motion: MotionSettings | None = None,
         seed: int = 0,
     ) -> None:
-        toy, board = toy or ToySettings(), board or BoardSettings()
-        step_m = board.travel_per_turn_m / board.microsteps_per_turn
-        self.firmware = GrblFirmware(
-            GrblBuild(step_m=step_m), stored_settings(board, motion or MotionSettings(), toy)
-        )
+        toy, board = toy or ToySettings(), board or BoardSettings(pull_off_m=PULL_OFF_M)
+        stored = {number: needed for number, (needed, *_) in needed_settings(board).items()}
+        self.firmware = GrblFirmware(GrblBuild(step_m=board.step_m), stored)
         self.toy = Toy(toy, seed)
         self.camera = Camera(camera, seed)
         self._power_up_m = self.toy.stylus_m
