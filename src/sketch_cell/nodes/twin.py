@@ -1,0 +1,148 @@
+"""Node twin: the toy with its Grbl board on a pseudo-terminal and its camera, on a clock of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from nav_msgs.msg import Path
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import Trigger
+
+from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.ros.diagnostics import status_message
+from sketch_cell.ros.messages import image_bytes, path_bytes
+from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.process import run
+from sketch_cell.ros.qos import LATCHED, SENSOR
+from sketch_cell.settings import Settings, setting
+from sketch_cell.twin.camera import CameraSettings
+from sketch_cell.twin.pseudo_terminal import PseudoTerminal
+from sketch_cell.twin.toy import ToySettings
+from sketch_cell.twin.world import BoardSettings, World
+
+# The truth is published as points at least this far apart in place or time: enough for any report.
+TRACE_SPACING_M = 1e-4
+TRACE_PERIOD_S = 0.05
+
+
+@dataclass(frozen=True)
+class TwinSettings(Settings):
+    """How the twin runs; its toy, board, motion and camera have settings of their own."""
+
+    port: str = setting("/tmp/ttyTWIN", "where the board's serial port appears", read_only=True)
+    real_time_factor: float = setting(
+        1.0, "simulated seconds per second; slower by itself when the computer is", minimum=0.01, maximum=100.0
+    )
+    tick_s: float = setting(
+        0.0025, "wall time between steps", unit="s", minimum=0.0005, maximum=0.1, read_only=True
+    )
+    seed: int = setting(1, "seed of all faults", minimum=0, maximum=2**31 - 1, read_only=True)
+
+
+class TwinNode(Node):
+    """Steps the world, publishes /clock and camera images, and tells the truth when asked for a report."""
+
+    def __init__(self) -> None:
+        super().__init__("twin")
+        self._settings = declare_settings(self, TwinSettings)
+        toy = declare_settings(self, ToySettings, prefix="toy.")
+        camera = declare_settings(self, CameraSettings, prefix="camera.")
+        board = declare_settings(self, BoardSettings, prefix="board.")
+        motion = declare_settings(self, MotionSettings, prefix="motion.")
+        self._world = World(toy, camera, board, motion, self._settings.seed)
+        on_settings_changed(self, self._settings, self._change)
+        on_settings_changed(self, toy, self._world.toy.change, prefix="toy.")
+        on_settings_changed(self, camera, self._world.camera.configure, prefix="camera.")
+        self._terminal = PseudoTerminal(self._settings.port)
+        self._clock = self.create_publisher(ClockMessage, "/clock", 10)
+        self._image = self.create_publisher(Image, "camera/image_raw", SENSOR)
+        self._info = self.create_publisher(CameraInfo, "camera/camera_info", LATCHED)
+        self._trace = self.create_publisher(Path, "twin/trace", LATCHED)
+        self._glass = self.create_publisher(Image, "twin/glass", LATCHED)
+        self._facts = self.create_publisher(DiagnosticStatus, "twin/facts", LATCHED)
+        self.create_service(Trigger, "twin/report", self._report)
+        self.create_service(Trigger, "twin/shake", self._shake)
+        self._info.publish(self._camera_info())
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady = steady
+        self._ticked_ns = steady.now().nanoseconds
+        self.create_timer(self._settings.tick_s, self._tick, clock=steady)
+
+    def _change(self, settings: TwinSettings) -> None:
+        self._settings = settings
+
+    def _tick(self) -> None:
+        now_ns = self._steady.now().nanoseconds
+        # A late tick is not caught up with: the clock slows down instead of leaping.
+        elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, 2 * self._settings.tick_s)
+        self._ticked_ns = now_ns
+        sent = self._world.exchange(self._terminal.read(), elapsed_s * self._settings.real_time_factor)
+        self._terminal.write(sent)
+        message = ClockMessage()
+        message.clock.sec, message.clock.nanosec = divmod(round(self._world.now_s * 1e9), 10**9)
+        self._clock.publish(message)
+        for frame in self._world.frames():
+            self._image.publish(image_bytes(frame.image, round(frame.stamp_s * 1e9), "camera"))
+
+    def _report(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        stamp_ns = round(self._world.now_s * 1e9)
+        times_s, stylus_m = self._world.trace()
+        kept = spaced(times_s, stylus_m)
+        self._facts.publish(self._facts_message())
+        self._glass.publish(image_bytes(self._world.camera.glass(), stamp_ns, "screen"))
+        self._trace.publish(path_bytes(stylus_m[kept], stamp_ns, "screen", times_s[kept]))
+        response.success = True
+        return response
+
+    def _shake(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._world.camera.shake()
+        response.success = True
+        return response
+
+    def _facts_message(self) -> DiagnosticStatus:
+        toy = self._world.toy
+        facts = dataclasses.asdict(toy.settings)
+        facts["seed"] = self._settings.seed
+        facts["lost_steps"] = len(toy.losses)
+        facts["starved"] = self._world.firmware.starved
+        values = {name: json.dumps(value) for name, value in facts.items()}
+        return status_message(DiagnosticStatus.OK, "twin", "", values)
+
+    def _camera_info(self) -> CameraInfo:
+        width, height, matrix, distortion = self._world.camera.camera_info
+        message = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
+        message.header.frame_id = "camera"
+        message.k = matrix.ravel().tolist()
+        message.d = distortion.tolist()
+        message.r = np.eye(3).ravel().tolist()
+        message.p = np.hstack([matrix, np.zeros((3, 1))]).ravel().tolist()
+        return message
+
+    def destroy_node(self) -> None:
+        """Close the port, so that whoever holds its other end sees it go."""
+        self._terminal.close()
+        super().destroy_node()
+
+
+def spaced(times_s: NDArray[np.float64], xy_m: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of a trace's samples, thinned to what its spacing in place and time needs; the last is kept."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy_m, axis=0).T))])
+    step = np.floor(along / TRACE_SPACING_M) + np.floor(times_s / TRACE_PERIOD_S)
+    return np.flatnonzero(np.append(np.diff(step) > 0, True))
+
+
+def main() -> None:
+    """Run the node."""
+    run(TwinNode)
+
+
+if __name__ == "__main__":
+    main()
