@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.machine.board import BoardSettings, needed_settings
+from sketch_cell.machine.board import BoardSettings as BoardSettings
+from sketch_cell.machine.board import needed_settings
+from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.twin.camera import Camera, CameraSettings, Frame
 from sketch_cell.twin.grbl_firmware import GrblFirmware
 from sketch_cell.twin.grbl_machine import GrblBuild
@@ -26,9 +30,18 @@ class World:
         toy: ToySettings | None = None,
         camera: CameraSettings | None = None,
         board: BoardSettings | None = None,
+        motion: MotionSettings | None = None,
         seed: int = 0,
     ) -> None:
+        """A board just powered up; `motion`, where given, says what limits are stored on it."""
         toy, board = toy or ToySettings(), board or BoardSettings(pull_off_m=PULL_OFF_M)
+        if motion is not None:
+            board = dataclasses.replace(
+                board,
+                max_rate_m_per_s=motion.max_rate_m_per_s,
+                acceleration_m_per_s2=motion.acceleration_m_per_s2,
+                junction_deviation_m=motion.junction_deviation_m,
+            )
         stored = {number: needed for number, (needed, *_) in needed_settings(board).items()}
         self.firmware = GrblFirmware(GrblBuild(step_m=board.step_m), stored)
         self.toy = Toy(toy, seed)
