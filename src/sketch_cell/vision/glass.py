@@ -82,7 +82,9 @@ def _rough_corners(image: NDArray[np.uint8]) -> Floats:
         raise InputError("No bright glass fills a tenth of the image: move the camera closer or add light.")
     low, high = hull[:, 0].min(axis=0), hull[:, 0].max(axis=0)
     if (low < 2).any() or (high > np.array(image.shape[::-1]) - 3).any():
-        raise InputError("The bright area touches the image's border: show the whole glass in its dark frame.")
+        raise InputError(
+            "The bright area touches the image's border: show the whole glass in its dark frame."
+        )
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
     if len(corners) != 4 or cv2.contourArea(corners) < 0.9 * cv2.contourArea(hull):
         raise InputError(

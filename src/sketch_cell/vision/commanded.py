@@ -1,0 +1,86 @@
+"""The commanded motion as the tracker knows it, and the stylus a play operator drags behind it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_KEPT_S = 4.0
+_AHEAD_S = 0.25
+
+
+class CommandedMotion:
+    """Motor positions [m, frame screen] over time, from samples of position and velocity.
+
+    Between two samples the path is the two straight pieces that leave with the first velocity and arrive
+    with the second, so that corners of the path stay sharp at slow sample rates.
+    """
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, float, float]] = deque()
+        self._velocity = np.zeros(2)
+
+    def note(self, stamp_s: float, position_m: Floats, velocity_m_per_s: Floats) -> None:
+        """Add a sample; one that is not later than the last replaces it."""
+        position, velocity = np.asarray(position_m, float), np.asarray(velocity_m_per_s, float)
+        while self._points and self._points[-1][0] >= stamp_s:
+            self._points.pop()
+        if self._points:
+            corner = self._corner(stamp_s, position, velocity)
+            if corner is not None:
+                self._points.append(corner)
+        self._points.append((stamp_s, float(position[0]), float(position[1])))
+        self._velocity = velocity
+        while self._points[0][0] < stamp_s - _KEPT_S:
+            self._points.popleft()
+
+    def __bool__(self) -> bool:
+        return bool(self._points)
+
+    def covers(self, time_s: float) -> bool:
+        """Whether the position at time_s follows from the samples, or from going on for a moment."""
+        return bool(self._points) and self._points[0][0] <= time_s <= self._points[-1][0] + _AHEAD_S
+
+    def path(self, start_s: float, end_s: float) -> Floats:
+        """Motor positions (N, 2) [m] from start_s to end_s, with every corner between."""
+        points = np.array(self._points)
+        ahead = points[-1] + np.array([_AHEAD_S, *(self._velocity * _AHEAD_S)])
+        points = np.vstack([points, ahead])
+        inner = points[(points[:, 0] > start_s) & (points[:, 0] < end_s), 0]
+        times = np.concatenate([[start_s], inner, [end_s]])
+        return np.stack([np.interp(times, points[:, 0], points[:, i]) for i in (1, 2)], axis=1)
+
+    def _corner(
+        self, stamp_s: float, position: Floats, velocity: Floats
+    ) -> tuple[float, float, float] | None:
+        """Where a path that leaves the last sample and arrives at the new one turns."""
+        time_s, x, y = self._points[-1]
+        duration_s = stamp_s - time_s
+        change = self._velocity - velocity
+        if duration_s > 0.5 or float(change @ change) < 1e-8:
+            return None
+        travel = position - (x, y)
+        turn_s = float((travel - velocity * duration_s) @ change / (change @ change))
+        if not 0.02 * duration_s < turn_s < 0.98 * duration_s:
+            return None
+        # Where the two pieces do not meet (the speed changed gradually), the gap is shared along the way.
+        gap = travel - self._velocity * turn_s - velocity * (duration_s - turn_s)
+        corner = np.array([x, y]) + self._velocity * turn_s + gap * turn_s / duration_s
+        return time_s + turn_s, float(corner[0]), float(corner[1])
+
+
+def dragged(motor_m: Floats, tip_m: Floats, low_m: Floats, high_m: Floats) -> Floats:
+    """Tips (N, 2) [m] dragged from tip_m by motor positions (N, 2): motor - tip stays in [low, high].
+
+    The play operator of backlash models (Krasnosel'skii and Pokrovskii 1989), per axis.
+    """
+    tips = np.empty_like(motor_m)
+    tip = np.asarray(tip_m, float)
+    for i, motor in enumerate(motor_m):
+        tip = np.minimum(np.maximum(tip, motor - high_m), motor - low_m)
+        tips[i] = tip
+    return tips

@@ -1,0 +1,108 @@
+"""How far the camera shook: shift and brightness of an image against a reference, from the glass's sides.
+
+Least squares on the brightness along the four sides (Lucas and Kanade 1981), so ink and hands on the
+glass itself do not disturb it; pixels that do not fit are left out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.vision.calibration import Calibration, Floats
+
+_HALF_BAND_PX = 3.0
+_SPACING_PX = 3.0
+_CLIPPED_SHARE = 0.1
+_MOST_PX = 8.0
+
+
+class Shake(NamedTuple):
+    """Image = gain * reference moved by shift_px (2,) (x, y); `seen` is the share of the sides that fits."""
+
+    shift_px: Floats
+    gain: float
+    seen: float
+
+
+class Steady:
+    """Measures the `Shake` of images against a reference image (H, W) float32 with its calibration."""
+
+    def __init__(self, reference: NDArray[np.float32], calibration: Calibration, noise_sigma: float) -> None:
+        self._shape = reference.shape
+        self._noise_sigma = noise_sigma
+        rows, columns = _band(calibration, reference.shape)
+        by_x, by_y = (_change_per_px(reference, *way)[rows, columns] for way in ((1, 0), (0, 1)))
+        self._design = np.stack([reference[rows, columns], by_x, by_y], axis=1)
+        self._inverse = np.linalg.pinv(self._design)
+        self._flat = rows * reference.shape[1] + columns
+        self._last = np.zeros(2, int)
+
+    def measure(self, image: NDArray[np.uint8]) -> Shake:
+        """The shake of one image; good to hundredths of a pixel within about 8 px of the reference."""
+        whole = self._last
+        for _ in range(8):
+            shift, gain, seen = self._solve(image, whole)
+            if np.abs(shift).max() <= 0.65 or np.abs(whole + shift).max() > _MOST_PX:
+                break
+            whole = whole + np.clip(np.round(shift), -1, 1).astype(int)
+        else:
+            seen = 0.0
+        self._last = whole if seen > 0.5 else np.zeros(2, int)
+        return Shake(whole + shift, gain, seen)
+
+    def _solve(self, image: NDArray[np.uint8], whole: NDArray[np.int_]) -> tuple[Floats, float, float]:
+        seen = image.ravel()[self._flat + whole[1] * self._shape[1] + whole[0]].astype(np.float32)
+        limit = 4 * self._noise_sigma + _CLIPPED_SHARE * float(self._design[:, 0].max())
+        solution, good = self._inverse @ seen, np.array(True)
+        for _ in range(3):
+            fits = np.abs(seen - self._design @ solution) <= limit
+            if fits.sum() < 100 or fits.mean() > 0.98 or (fits == good).all():
+                break
+            kept, good = self._design[fits], fits
+            solution = np.linalg.solve(kept.T @ kept + 1e-3 * np.eye(3), kept.T @ seen[fits])
+        gain = float(solution[0])
+        shift = solution[1:].astype(float) / max(gain, 1e-3)
+        return shift, gain, float(fits.mean())
+
+
+def _change_per_px(image: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:
+    """How the image changes when it moves by one pixel, as the secant over the shakes to be expected."""
+    ahead, back = (moved(image, way * x, way * y) for way in (0.3, -0.3))
+    change: NDArray[np.float32] = (ahead - back) / np.float32(0.6)
+    return change
+
+
+def moved(image: NDArray[np.float32], x_px: float, y_px: float) -> NDArray[np.float32]:
+    """Image (H, W) moved by less than a pixel, by the cubic filter of Keys (1981)."""
+    taps_x, taps_y = _cubic_taps(x_px), _cubic_taps(y_px)
+    return cv2.sepFilter2D(  # type: ignore[no-any-return]
+        image, cv2.CV_32F, taps_x, taps_y, borderType=cv2.BORDER_REPLICATE
+    )
+
+
+def _cubic_taps(shift_px: float) -> Floats:
+    x = np.abs(np.arange(-2, 3) + shift_px)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _band(calibration: Calibration, shape: tuple[int, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Rows and columns of pixels spread along the sides of the glass, a few pixels to both sides."""
+    flat = calibration.lens.flat_from_pixels(calibration.corners_px)
+    places = []
+    for i in range(4):
+        start, end = flat[i], flat[(i + 1) % 4]
+        length_px = float(np.linalg.norm(calibration.corners_px[(i + 1) % 4] - calibration.corners_px[i]))
+        share = np.arange(0.04, 0.96, _SPACING_PX / length_px)[:, None]
+        line = calibration.lens.pixels_from_flat(start + share * (end - start))
+        along = np.gradient(line, axis=0)
+        normal = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None]
+        for offset in np.arange(-_HALF_BAND_PX, _HALF_BAND_PX + 0.5):
+            places.append(np.round(line + offset * normal).astype(int))
+    place = np.unique(np.concatenate(places), axis=0)
+    inside = ((place >= 10) & (place < np.array(shape[::-1]) - 10)).all(axis=1)
+    return place[inside, 1], place[inside, 0]
