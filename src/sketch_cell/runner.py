@@ -75,6 +75,10 @@ class CellProcesses:
                     f"node {name} ended with status {status}. Its last words:\n{self.last_words(name)}"
                 )
 
+    def process_id(self, name: str) -> int:
+        """The process of a node."""
+        return self._processes[name].pid
+
     def last_words(self, name: str) -> str:
         """The last lines that a node wrote."""
         lines = self._log(name).read_text(errors="replace").strip().splitlines()
