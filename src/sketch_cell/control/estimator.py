@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 _SPREAD = math.sqrt(3.0)  # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
+_SETTLED_M = 2e-4  # before the tip is predicted this well, a surprise is news about the backlash, not a lost step
 _DELAY = 4
 
 
@@ -43,7 +44,7 @@ class EstimatorSettings(Settings):
     )
     delay_sigma_s: float = setting(0.01, "how well the camera's delay is known", unit="s", minimum=1e-4)
     timing_sigma_s: float = setting(
-        0.01, "random error between the clocks of board and camera", unit="s", minimum=1e-4
+        0.005, "random error between the clocks of board and camera", unit="s", minimum=1e-4
     )
     tip_sigma_m: float = setting(
         0.00006, "error of a tip beyond what the tracker claims", unit="m", minimum=1e-6
@@ -83,7 +84,7 @@ class Estimator:
         self._progress: list[float] = []
         self._scores = np.zeros((2, 2))
         self._seen_along_m = 0.0
-        self._strange = 0
+        self._strange = 0.0
         self.jumps: list[Jump] = []
         self.innovation_m = np.zeros(2)
 
@@ -135,13 +136,14 @@ class Estimator:
         noise = covariance_m2 + timing + np.eye(2) * self._settings.tip_sigma_m**2
         total = jacobian @ self._covariance @ jacobian.T + noise
         inverse = np.linalg.inv(total)
-        jump = self._lost_steps(stamp_s, innovation, inverse)
-        if jump is not None:
-            return jump
+        if max(total[0, 0] - noise[0, 0], total[1, 1] - noise[1, 1]) < _SETTLED_M**2:
+            jump = self._lost_steps(stamp_s, innovation, inverse)
+            if jump is not None:
+                return jump
         if innovation @ inverse @ innovation > 16.0:
-            self._doubt()
+            self._doubt(1.0)
             return None
-        self._strange = max(0, self._strange - 1)
+        self._doubt(0.0)
         gain = self._covariance @ jacobian.T @ inverse
         self._mean = self._mean + gain @ innovation
         left = np.eye(5) - gain @ jacobian
@@ -212,9 +214,10 @@ class Estimator:
         self.jumps.append(jump)
         return jump
 
-    def _doubt(self) -> None:
-        """Tips that fit nothing, again and again: something unmodelled moved the stylus, so look afresh."""
-        self._strange += 1
-        if self._strange >= 15:
-            self._strange = 0
-            self._covariance[[0, 1], [0, 1]] += self._settings.offset_sigma_m**2
+    def _doubt(self, strange: float) -> None:
+        """Follow the share of tips that fit nothing; when it is high, something unmodelled happened: look afresh."""
+        self._strange += 0.08 * (strange - self._strange)
+        if self._strange > 0.5:
+            self._strange = 0.0
+            s = self._settings
+            self._covariance += np.diag([s.offset_sigma_m**2] * 2 + [s.backlash_sigma_m**2] * 2 + [0.0])

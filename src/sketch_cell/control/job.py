@@ -159,12 +159,14 @@ class Job:
         self._waiting_tips: list[TipSeen] = []
         self._error_sq_m2 = 0.0
         self._lead_in_m = 0.0
+        self._homing_seen = False
 
     def draw(self) -> None:
         """Home and draw; raises `MachineError` with the reason when that is not possible now."""
         if self.state in (JobState.HOMING, JobState.DRAWING, JobState.PAUSED):
             raise MachineError(f"The job is {self.state.value} already: abort it before drawing again.")
         self._enter(JobState.HOMING, "")
+        self._homing_seen = False
         self._orders.append(Order.HOME)
 
     def pause(self, reason: str = "paused by request") -> None:
@@ -255,7 +257,9 @@ class Job:
     def _home(self, now_s: float, inputs: JobInputs) -> None:
         if now_s - self._entered_s > self._control.homing_timeout_s:
             self._fail("homing took too long: check the switches and the driver's messages")
-        elif inputs.machine is MachineState.READY and self._newest is not None and inputs.progress:
+        elif inputs.machine is MachineState.HOMING:
+            self._homing_seen = True
+        elif inputs.machine is MachineState.READY and self._homing_seen and self._newest and inputs.progress:
             self._begin(self._newest.position_m, now_s)
 
     def _begin(self, start_m: Array, now_s: float) -> None:

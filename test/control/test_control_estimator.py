@@ -1,0 +1,79 @@
+"""The estimator against a toy it has never seen: backlash, offset, delay and lost steps from tips and commands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from control_cell import Cell
+
+from sketch_cell.control.estimator import Estimator, EstimatorSettings
+from sketch_cell.control.play import CommandPath
+
+
+def zigzag_path(reversals: int, length_m: float = 0.004, speed_m_per_s: float = 0.02) -> CommandPath:
+    """Both axes back and forth at once."""
+    path = CommandPath((0.05, 0.05))
+    k = np.arange(1, reversals + 1)
+    u = 0.05 + length_m * (k % 2)
+    time_s = k * length_m / speed_m_per_s
+    path.append(time_s, np.column_stack([u, u]), k * length_m)
+    return path
+
+
+@pytest.mark.parametrize("backlash_m", [(0.0014, 0.0012), (0.00175, 0.0020), (0.0012, 0.0024)])
+def test_backlash_is_within_5_percent_after_20_reversals(backlash_m: tuple[float, float]) -> None:
+    path = zigzag_path(20)
+    estimator = Estimator(EstimatorSettings(offset_sigma_m=0.002), path)
+    truth, rng = path.start(), np.random.default_rng(1)
+    for stamp_s in (-0.1, 0.0, 0.1):
+        estimator.progress(stamp_s, max(stamp_s, 0.0))
+    for stamp_s in np.arange(0.0, path.time_s[-1], 1 / 30):
+        estimator.progress(stamp_s + 0.1, stamp_s + 0.1)
+        path.advance(truth, stamp_s, backlash_m)
+        tip = np.array([truth.x, truth.y]) + (0.0003, -0.0002) + rng.normal(0, 6e-5, 2)
+        estimator.see(stamp_s, tip, np.eye(2) * 6e-5**2)
+    assert estimator.backlash_m == pytest.approx(backlash_m, rel=0.05)
+    assert estimator.offset_m == pytest.approx((0.0003, -0.0002), abs=6e-5)
+    assert not estimator.jumps
+
+
+@pytest.mark.parametrize("delay_s", [-0.015, 0.02])
+def test_the_cameras_delay_is_found_within_3_ms(delay_s: float) -> None:
+    cell = Cell(delay_s=delay_s)
+    cell.run(20.0)
+    assert cell.estimator.delay_s == pytest.approx(delay_s, abs=0.003)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_lost_step_is_found_once_and_in_the_right_direction(seed: int) -> None:
+    cell = Cell(seed=seed, lost_step_probability=0.004)
+    cell.run(60.0)
+    lost, found = cell.toy.losses, cell.estimator.jumps
+    assert len(lost) > 0
+    settled = [loss for loss in lost if loss.time_s < 58.0]
+    assert len(found) >= len(settled)
+    for loss, jump in zip(settled, found, strict=False):
+        assert (jump.axis, jump.size_m) == (loss.axis, pytest.approx(loss.size_m))
+        assert 0 < jump.stamp_s - loss.time_s < 0.5
+
+
+def test_without_lost_steps_none_are_found_even_in_noise() -> None:
+    cell = Cell(noise_m=2e-4)
+    cell.run(60.0)
+    assert not cell.estimator.jumps
+
+
+def test_clocks_that_disagree_at_random_do_little_harm() -> None:
+    cell = Cell(seed=4, jitter_s=0.025, timing_sigma_s=0.025)
+    cell.run(60.0)
+    assert not cell.estimator.jumps
+    assert cell.deviation().rms_m < 1e-4
+
+
+def test_a_lone_wild_tip_is_no_lost_step() -> None:
+    cell = Cell()
+    cell.run(5.0)
+    before = cell.estimator.offset_m
+    cell.estimator.see(cell.board.now_s - 0.05, np.array([0.001, 0.09]), np.eye(2) * 1e-9)
+    assert not cell.estimator.jumps
+    assert cell.estimator.offset_m == pytest.approx(before, abs=1e-6)
