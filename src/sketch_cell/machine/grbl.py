@@ -1,0 +1,438 @@
+"""Grbl 1.1 as pure text: every line a board says as a value, every line we say as a string.
+
+Source: the interface document of Grbl 1.1 and its firmware's behaviour; grblHAL's and FluidNC's additions are
+understood or kept. Nothing here raises on what a board says: what is not understood becomes `Unknown`.
+Lengths are millimetres and speeds mm/min here, and only here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+RX_BUFFER_BYTES = 128
+LINE_LIMIT_CHARACTERS = 80
+
+STATUS, HOLD, RESUME, RESET = b"?", b"!", b"~", b"\x18"
+DOOR, JOG_CANCEL = b"\x84", b"\x85"
+FEED_100, FEED_PLUS_10, FEED_MINUS_10, FEED_PLUS_1, FEED_MINUS_1 = b"\x90", b"\x91", b"\x92", b"\x93", b"\x94"
+
+ERRORS = {
+    1: "a G-code word does not start with a letter",
+    2: "a number is missing or malformed",
+    3: "this $ command is not known or not supported by this build",
+    4: "a value is negative that must not be",
+    5: "homing is not enabled ($22=1)",
+    6: "the step pulse must be at least 3 microseconds",
+    7: "the stored settings could not be read and defaults were loaded",
+    8: "this $ command is only legal while the machine is idle",
+    9: "G-code is locked out during an alarm or a jog",
+    10: "soft limits need homing to be enabled ($22=1) first",
+    11: "the line is longer than 80 characters",
+    12: "the setting would exceed the highest step rate",
+    13: "the safety door is open",
+    14: "the build info or startup line is too long to store",
+    15: "the jog target is beyond the machine's travel",
+    16: "the jog command has no '=' or holds forbidden G-code",
+    17: "laser mode needs a PWM spindle",
+    18: "homing of a single axis is not set up",
+    20: "the G-code command is not supported",
+    21: "two commands of one modal group are in the same line",
+    22: "no feed rate has been set",
+    23: "the command needs an integer value",
+    24: "two commands in the line both use the axis words",
+    25: "a word is repeated in the line",
+    26: "the command needs axis words and has none",
+    27: "the line number is out of range",
+    28: "a required value word is missing",
+    29: "only the work coordinate systems G54-G59 exist",
+    30: "G53 needs G0 or G1 to be active",
+    31: "axis words are in the line, but no command uses them",
+    32: "the arc has no axis word in its plane",
+    33: "the motion's target is invalid",
+    34: "the arc's radius cannot reach its target",
+    35: "the arc has no offset word in its plane",
+    36: "words in the line are not used by any command",
+    37: "a tool length offset is only possible on its configured axis",
+    38: "the tool number is too high",
+}
+
+ALARMS = {
+    1: "a hard limit switch was hit; the position is lost",
+    2: "a move would have left the soft limits; nothing moved there and the position is kept",
+    3: "a reset came during motion; the position is lost",
+    4: "the probe was already triggered before probing",
+    5: "the probe made no contact within its travel",
+    6: "homing was stopped by a reset",
+    7: "homing was stopped by the safety door",
+    8: "homing could not release a limit switch by pulling off it",
+    9: "homing found no limit switch within its travel",
+    10: "homing did not find the second switch of a dual axis",
+}
+
+ALARM_ADVICE = {
+    1: "clear the machine from its switch by hand, reset and home",
+    2: "reset; no homing is needed",
+    3: "home the machine",
+    4: "check the probe's wiring and $6",
+    5: "check the switch used as a probe, then home",
+    6: "home again",
+    7: "close the door and home again",
+    8: "check the switch, $5 (invert) and $27 (pull-off distance)",
+    9: (
+        "check motor power, the switches, $5 and $23; stock Grbl homes Z first, so a machine without Z "
+        "needs a firmware with HOMING_CYCLE_0 set to X and Y, or Z's switch input wired"
+    ),
+    10: "check both switches of the dual axis",
+}
+
+
+def error_in_words(code: int) -> str:
+    """What `error:N` means, e.g. "error:20, the G-code command is not supported"."""
+    return f"error:{code}, {ERRORS.get(code, 'which this program does not know')}"
+
+
+def alarm_in_words(code: int) -> str:
+    """What `ALARM:N` means and what to do about it."""
+    meaning = ALARMS.get(code, "which this program does not know")
+    return f"ALARM:{code}, {meaning}: {ALARM_ADVICE.get(code, 'read the firmware documentation')}"
+
+
+@dataclass(frozen=True)
+class Ok:
+    """`ok`: the oldest line not yet answered was taken."""
+
+
+@dataclass(frozen=True)
+class Error:
+    """`error:N`: the oldest line not yet answered was refused."""
+
+    code: int
+
+    def __str__(self) -> str:
+        return error_in_words(self.code)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`ALARM:N`: the board has stopped and is locked."""
+
+    code: int
+
+    def __str__(self) -> str:
+        return alarm_in_words(self.code)
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The banner, after power-up and after every reset."""
+
+    firmware: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """One real-time status report; what the board left out is None or empty."""
+
+    state: str
+    substate: int | None = None
+    mpos_mm: tuple[float, ...] | None = None
+    wpos_mm: tuple[float, ...] | None = None
+    wco_mm: tuple[float, ...] | None = None
+    free_blocks: int | None = None
+    free_bytes: int | None = None
+    line_number: int | None = None
+    feed_mm_per_min: float | None = None
+    spindle_rpm: float | None = None
+    pins: str = ""
+    overrides_percent: tuple[int, ...] | None = None
+    accessories: str = ""
+    other: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of `$$`: `$number=value`."""
+
+    number: int
+    value: str
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """`[tag:body]`: MSG, GC, VER, OPT, HLP, echo and the lines of `$#` that are not coordinates."""
+
+    tag: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A line of `$#`: `[G54:x,y,z]`, `[G92:...]`, `[TLO:z]`, and `[PRB:x,y,z:1]` with its success."""
+
+    name: str
+    values_mm: tuple[float, ...]
+    success: bool | None = None
+
+
+@dataclass(frozen=True)
+class StartupLine:
+    """`$N0=...`, or `>...:ok` when the board has run one."""
+
+    text: str
+    executed: bool
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A line that fits nothing; kept as it came."""
+
+    text: str
+
+
+Message = Ok | Error | Alarm | Welcome | Status | Setting | Feedback | Parameter | StartupLine | Unknown
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What `$I` says in `[OPT:letters,blocks,bytes]`: the true sizes of the board's buffers."""
+
+    letters: str
+    planner_blocks: int = 15
+    rx_bytes: int = RX_BUFFER_BYTES
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines of text, however the bytes are chopped up."""
+
+    LONGEST = 4096
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The complete, non-empty lines that `data` ends, 8-bit noise shown as escapes."""
+        *lines, rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest[-self.LONGEST :]
+        return [line.decode("ascii", "backslashreplace") for line in lines if line]
+
+    def clear(self) -> None:
+        """Forget a line begun but not ended."""
+        self._rest = b""
+
+
+def parse_line(line: str) -> Message:
+    """One line a board sent, without its line end, as a message; never raises."""
+    if line == "ok":
+        return OK
+    text = line.strip()
+    if text == "ok":
+        return OK
+    for start, parse in _PARSERS:
+        if text.startswith(start):
+            return parse(text) or Unknown(line)
+    return _welcome(text) or Unknown(line)
+
+
+OK = Ok()
+_ERROR = re.compile(r"error:\s*(\d{1,3})")
+_ALARM = re.compile(r"ALARM:\s*(\d{1,3})")
+_SETTING = re.compile(r"\$(\d{1,3})\s*=\s*(\S*)(?:\s*\(.*\))?")
+_STARTUP = re.compile(r"\$N\d=(.*)")
+_WELCOME = re.compile(r"(Grbl|GrblHAL|grblHAL|FluidNC)\s+v?(\d[\w.\-]*)(?=[\s\[]|$)")
+_STATE = re.compile(r"([A-Za-z]+)(?::(\d{1,2}))?")
+_PARAMETER = re.compile(r"(G5[4-9]|G59\.[123]|G28|G30|G92|TLO|PRB)")
+
+
+def _error(text: str) -> Message | None:
+    found = _ERROR.fullmatch(text)
+    return Error(int(found[1])) if found else None
+
+
+def _alarm(text: str) -> Message | None:
+    found = _ALARM.fullmatch(text)
+    return Alarm(int(found[1])) if found else None
+
+
+def _welcome(text: str) -> Message | None:
+    found = _WELCOME.match(text)
+    return Welcome(found[1], found[2]) if found else None
+
+
+def _setting(text: str) -> Message | None:
+    found = _SETTING.fullmatch(text)
+    if found:
+        return Setting(int(found[1]), found[2])
+    startup = _STARTUP.fullmatch(text)
+    return StartupLine(startup[1], executed=False) if startup else None
+
+
+def _executed(text: str) -> Message | None:
+    return StartupLine(text[1:], executed=True)
+
+
+def _bracket(text: str) -> Message | None:
+    if not text.endswith("]"):
+        return None
+    tag, colon, body = text[1:-1].partition(":")
+    if not colon:
+        return None
+    if _PARAMETER.fullmatch(tag):
+        return _parameter(tag, body)
+    return Feedback(tag, body)
+
+
+def _parameter(name: str, body: str) -> Message | None:
+    coordinates, _, success = body.partition(":")
+    values = _numbers(coordinates)
+    if values is None:
+        return None
+    return Parameter(name, values, {"1": True, "0": False}.get(success) if name == "PRB" else None)
+
+
+def _numbers(text: str) -> tuple[float, ...] | None:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return values if all(math.isfinite(value) for value in values) else None
+
+
+def _integers(text: str) -> tuple[int, ...] | None:
+    values = _numbers(text)
+    return tuple(int(value) for value in values) if values else None
+
+
+def _status(text: str) -> Message | None:
+    if not text.endswith(">") or "<" in text[1:]:
+        return None
+    first, *parts = text[1:-1].split("|")
+    state = _STATE.fullmatch(first)
+    if not state:
+        return None
+    values: dict[str, object] = {}
+    other: dict[str, str] = {}
+    for part in parts:
+        key, _, body = part.partition(":")
+        known = _FIELDS.get(key)
+        parsed = known(body) if known else None
+        if parsed is None:
+            other[key] = body
+        else:
+            values.update(parsed)
+    substate = int(state[2]) if state[2] else None
+    return Status(state[1], substate, other=other, **values)  # type: ignore[arg-type]
+
+
+def _vector(name: str) -> Callable[[str], dict[str, object] | None]:
+    def parse(body: str) -> dict[str, object] | None:
+        values = _numbers(body)
+        return {name: values} if values and len(values) >= 2 else None
+
+    return parse
+
+
+def _buffer(body: str) -> dict[str, object] | None:
+    values = _integers(body)
+    return {"free_blocks": values[0], "free_bytes": values[1]} if values and len(values) == 2 else None
+
+
+def _feed(body: str) -> dict[str, object] | None:
+    values = _numbers(body)
+    if not values:
+        return None
+    return {"feed_mm_per_min": values[0], "spindle_rpm": values[1] if len(values) > 1 else None}
+
+
+def _overrides(body: str) -> dict[str, object] | None:
+    values = _integers(body)
+    return {"overrides_percent": values} if values and len(values) == 3 else None
+
+
+def _line_number(body: str) -> dict[str, object] | None:
+    return {"line_number": int(body)} if body.isascii() and body.isdigit() else None
+
+
+_FIELDS: dict[str, Callable[[str], dict[str, object] | None]] = {
+    "MPos": _vector("mpos_mm"),
+    "WPos": _vector("wpos_mm"),
+    "WCO": _vector("wco_mm"),
+    "Bf": _buffer,
+    "FS": _feed,
+    "F": _feed,
+    "Ov": _overrides,
+    "Ln": _line_number,
+    "Pn": lambda body: {"pins": body},
+    "A": lambda body: {"accessories": body},
+}
+
+_PARSERS: tuple[tuple[str, Callable[[str], Message | None]], ...] = (
+    ("<", _status),
+    ("error:", _error),
+    ("ALARM:", _alarm),
+    ("[", _bracket),
+    ("$", _setting),
+    (">", _executed),
+)
+
+
+def build_options(body: str) -> BuildOptions | None:
+    """The body of `[OPT:...]`, e.g. "V,15,128"; None where it is not understood (buffers then stay stock)."""
+    letters, _, sizes = body.partition(",")
+    values = _integers(sizes) if sizes else None
+    if not values or len(values) < 2 or min(values[:2]) < 1:
+        return None
+    return BuildOptions(letters, values[0], values[1])
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """The shortest G-code text of a number: "12.3", "-.05", "0"; every byte costs time on the wire."""
+    text = f"{value:.{decimals}f}"
+    if decimals:
+        text = text.rstrip("0").rstrip(".")
+    if text.startswith("0."):
+        return text[1:]
+    if text.startswith("-0."):
+        return "-" + text[2:]
+    return "0" if text == "-0" else text
+
+
+class LinearMoves:
+    """Builds absolute, modal G1 lines with no redundant word; a move to where we are already is no line."""
+
+    def __init__(self, decimals: int = 2) -> None:
+        self._decimals = decimals
+        self.forget()
+
+    def forget(self) -> None:
+        """Assume nothing about the board's modes and position: the next line says all."""
+        self._x: str | None = None
+        self._y: str | None = None
+        self._feed: str | None = None
+
+    def save(self) -> tuple[str | None, str | None, str | None]:
+        """What is assumed of the board, for `restore` if a line is not sent after all."""
+        return self._x, self._y, self._feed
+
+    def restore(self, saved: tuple[str | None, str | None, str | None]) -> None:
+        """Go back to what `save` returned."""
+        self._x, self._y, self._feed = saved
+
+    def line(self, x_mm: float, y_mm: float, feed_mm_per_min: float) -> str:
+        """The line, without its line end, that moves to (x, y) at the feed; "" where nothing would move."""
+        x, y = number(x_mm, self._decimals), number(y_mm, self._decimals)
+        feed = number(max(feed_mm_per_min, 1.0), 0)
+        if x == self._x and y == self._y:
+            return ""
+        words = "" if self._feed is not None else "G1"
+        if x != self._x:
+            words += "X" + x
+        if y != self._y:
+            words += "Y" + y
+        if feed != self._feed:
+            words += "F" + feed
+        self._x, self._y, self._feed = x, y, feed
+        return words

@@ -1,0 +1,67 @@
+"""The serial port: the only file of the driver that touches a device."""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+
+import serial
+
+from sketch_cell.errors import MachineError
+
+
+class SerialLink:
+    """A port opened exclusively; reading and writing never block. Raises `MachineError` naming the port."""
+
+    def __init__(self, port: str, baud: int = 115_200) -> None:
+        self.port = port
+        try:
+            self._serial = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise MachineError(
+                f"The port {port} cannot be opened: {_reason(error)}. Check the cable, the name of the port and "
+                "that no other program uses it."
+            ) from error
+
+    def read(self) -> bytes:
+        """What has come since the last call; empty when nothing has."""
+        try:
+            return bytes(self._serial.read(4096))
+        except (serial.SerialException, OSError, TypeError) as error:
+            raise MachineError(f"The port {self.port} failed while reading: {_reason(error)}.") from error
+
+    def write(self, data: bytes) -> int:
+        """Write as much of `data` as the port takes now; the number of bytes taken."""
+        if not data:
+            return 0
+        try:
+            return int(self._serial.write(data) or 0)
+        except serial.SerialTimeoutException:
+            return 0
+        except (serial.SerialException, OSError, TypeError) as error:
+            raise MachineError(f"The port {self.port} failed while writing: {_reason(error)}.") from error
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return int(self._serial.fileno())
+
+    def close(self) -> None:
+        """Give the port back; harmless when it is gone already."""
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.close()
+
+    def __enter__(self) -> SerialLink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).rstrip(".")

@@ -1,0 +1,66 @@
+"""The driver against the firmware twin, in one process on simulated time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from machine_pair import Pair
+
+from sketch_cell.errors import MachineError
+from sketch_cell.machine.driver import DriverState
+from sketch_cell.machine.motion import vertex_times_s
+
+
+def test_homing_maps_the_machine_to_the_screen() -> None:
+    pair = Pair().ready()
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, 0.001, atol=1e-6)
+    assert np.allclose(pair.stylus_m, 0.001, atol=3e-5)
+
+
+def test_a_drawing_ends_where_it_should_in_the_time_foretold() -> None:
+    pair = Pair().ready()
+    angle = np.linspace(0, 6 * np.pi, 400)
+    xy = np.stack([0.06 + angle * 0.002 * np.cos(angle), 0.05 + angle * 0.002 * np.sin(angle)], axis=1)
+    xy = np.concatenate([[[0.001, 0.001]], xy])
+    times = vertex_times_s(xy)
+    took_s = pair.draw(times, xy)
+    assert took_s == pytest.approx(times[-1], rel=0.03, abs=0.3)
+    assert np.allclose(pair.stylus_m, xy[-1], atol=3e-5)
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, xy[-1], atol=2e-5)
+    assert pair.driver.statistics.largest_deviation_m < 4e-5
+
+
+def test_not_homed_means_no_move_is_legal() -> None:
+    pair = Pair()
+    with pytest.raises(MachineError, match="offline"):
+        pair.driver.append([0.1], [[0.01, 0.01]])
+    pair.connect()
+    with pytest.raises(MachineError, match="home the machine"):
+        pair.driver.append([0.1], [[0.01, 0.01]])
+    assert b"G1" not in pair.sent
+
+
+def test_hold_and_resume_stay_on_the_path() -> None:
+    pair = Pair().ready()
+    pair.driver.append([2.0], [[0.06, 0.04]])
+    pair.run(1.0)
+    pair.driver.hold(pair.now_s)
+    pair.until_state(DriverState.HELD, limit_s=1.0)
+    held = pair.stylus_m
+    pair.run(1.0)
+    assert np.array_equal(pair.stylus_m, held)
+    pair.driver.resume(pair.now_s)
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, [0.06, 0.04], atol=3e-5)
+
+
+def test_stop_drops_the_queue_and_keeps_the_position() -> None:
+    pair = Pair().ready()
+    pair.driver.append([2.0, 4.0], [[0.06, 0.04], [0.01, 0.05]])
+    pair.run(1.0)
+    pair.driver.stop(pair.now_s)
+    pair.until_state(DriverState.IDLE, limit_s=2.0)
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+    pair.driver.append([1.0], [[0.03, 0.03]])
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, [0.03, 0.03], atol=3e-5)
