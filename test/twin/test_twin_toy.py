@@ -119,7 +119,7 @@ def test_an_end_stop_holds_the_stylus_and_costs_steps() -> None:
     toy = Toy(PLAIN)
     trace = toy.move(sweep(0.06, -0.02), 1e-3)
     assert trace[:, 0].min() >= -PLAIN.end_stop_m - 1e-9
-    assert toy.slip_m[0] > 0.01
+    assert toy.slip_m[0] > 0.005
 
 
 def test_switches_close_at_their_places_with_their_spread() -> None:

@@ -8,7 +8,7 @@ import pytest
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.toy import ToySettings
-from sketch_cell.twin.world import PULL_OFF_M, World
+from sketch_cell.twin.world import World, board_for
 
 PERIOD_S = 0.02
 
@@ -36,8 +36,8 @@ def test_homing_leaves_the_play_taken_up_from_the_switch() -> None:
     settings = world.toy.settings
     widest = np.array([settings.backlash_x_m, settings.backlash_y_m]) * 1.1 * 1.17
     for place, switch, b in zip((x, y), (settings.switch_x_m, settings.switch_y_m), widest, strict=True):
-        assert switch < place <= switch + PULL_OFF_M
-        assert place >= switch + PULL_OFF_M - b - 1e-4
+        assert switch < place <= switch + board_for(settings).pull_off_m
+        assert place >= switch + board_for(settings).pull_off_m - b - 1e-4
     assert world.toy.limit_switches() == (False, False)
 
 
@@ -56,7 +56,7 @@ def test_a_move_draws_a_line_of_its_length_less_the_play() -> None:
         world.exchange(b"", PERIOD_S)
     times, trace = world.trace(start_s)
     # the machine's space begins where the switch closes; on the way back the play is lost once
-    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.153 - 0.00175, abs=3e-5)
+    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.165 - 0.006 - 0.00175, abs=3e-5)
     assert np.all(np.diff(times) > 0)
     assert np.abs(np.diff(trace, axis=0)).max() < 0.09 * 1.2e-3 + 3e-5
 

@@ -18,7 +18,7 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
-LOOPS = ("open", "backlash", "homing", "camera")
+LOOPS = ("open", "backlash", "homing", "camera", "closed")  # closed: another word for camera
 
 
 class JobState(enum.Enum):
@@ -76,7 +76,12 @@ class ControlSettings(Settings):
     deviation_limit_m: float = setting(
         0.006, "pause when the stylus is this far from the line", unit="m", minimum=0.0001
     )
-    homing_timeout_s: float = setting(60.0, "give up homing after so long", unit="s", minimum=1.0)
+    homing_timeout_s: float = setting(90.0, "give up homing after so long", unit="s", minimum=1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loop == "closed":
+            object.__setattr__(self, "loop", "camera")
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,13 @@ class Job:
         self._error_sq_m2 = 0.0
         self._lead_in_m = 0.0
         self._homing_seen = False
+        self.begun_s: float | None = None
+        self.ended_s: float | None = None
+
+    @property
+    def planned_s(self) -> float:
+        """Planned time [s] for the line alone, take-ups of the expected backlash included."""
+        return self.follower.planned_s - self.follower.due_s(self._lead_in_m) if self.follower else math.nan
 
     def draw(self) -> None:
         """Home and draw; raises `MachineError` with the reason when that is not possible now."""
@@ -202,7 +214,7 @@ class Job:
         if self.state is JobState.DRAWING:
             self._watch(now_s)
         if self.state is JobState.DRAWING:
-            times, points = self._draw_on()
+            times, points = self._draw_on(now_s)
         orders, self._orders = tuple(self._orders), []
         return JobOutputs(self.status(), orders, times, points)
 
@@ -288,13 +300,16 @@ class Job:
         backlash = np.array([settings.backlash_x_m, settings.backlash_y_m])
         return -backlash / 2, backlash
 
-    def _draw_on(self) -> tuple[Array, Array]:
+    def _draw_on(self, now_s: float) -> tuple[Array, Array]:
         assert self.follower is not None and self._newest is not None
         timeline_s = self._newest.timeline_s
+        if self.begun_s is None and self.follower.path.along(timeline_s) >= self._lead_in_m:
+            self.begun_s = now_s
         offset, backlash = self._feed_forward()
         times, points = self.follower.send(timeline_s, offset, backlash)
         if self.follower.finished and timeline_s >= self.follower.sent_to_s - 1e-6:
             self._enter(JobState.DONE, "")
+            self.ended_s = now_s
         return times, points
 
     def _watch(self, now_s: float) -> None:

@@ -27,8 +27,8 @@ class ToySettings(Settings):
 
     width_m: float = setting(0.153, "width of the drawable glass", unit="m", minimum=0.01)
     height_m: float = setting(0.107, "height of the drawable glass", unit="m", minimum=0.01)
-    start_x_m: float = setting(0.008, "where the stylus stands at power-up, x", unit="m")
-    start_y_m: float = setting(0.006, "where the stylus stands at power-up, y", unit="m")
+    start_x_m: float = setting(0.004, "where the stylus stands at power-up, x", unit="m")
+    start_y_m: float = setting(0.003, "where the stylus stands at power-up, y", unit="m")
     backlash_x_m: float = setting(
         0.00175, "total backlash of x at the stylus", unit="m", minimum=0.0, maximum=0.01
     )
@@ -56,12 +56,12 @@ class ToySettings(Settings):
     pull_out_m_per_s2: float = setting(
         6.0, "acceleration beyond which a motor loses an electrical cycle", unit="m/s^2", minimum=0.1
     )
-    switch_x_m: float = setting(0.0, "where the x switch closes (below it)", unit="m")
-    switch_y_m: float = setting(0.0, "where the y switch closes (below it)", unit="m")
+    switch_x_m: float = setting(-0.006, "where the x switch closes (below it)", unit="m")
+    switch_y_m: float = setting(-0.006, "where the y switch closes (below it)", unit="m")
     switch_repeatability_m: float = setting(
         0.00002, "standard deviation of the point where a switch closes", unit="m", minimum=0.0
     )
-    end_stop_m: float = setting(0.006, "how far beyond the glass the end stops are", unit="m", minimum=0.0)
+    end_stop_m: float = setting(0.012, "how far beyond the glass the end stops are", unit="m", minimum=0.0)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,26 @@ from sketch_cell.twin.toy import Toy, ToySettings
 
 Array = NDArray[np.float64]
 
-PULL_OFF_M = 0.004  # homing must back off by more than the backlash, or the switch stays closed (ALARM:8)
 _NEAR_SWITCH_M = 0.006
 _SWITCH_PERIOD_S = 0.002
+_KNOT_PERIOD_S = 0.005  # the board steps at a constant rate for 10 ms at a time
+
+
+def board_for(toy: ToySettings, motion: MotionSettings | None = None) -> BoardSettings:
+    """How the board of this toy is set up: reach beyond the glass on every side, a long pull-off.
+
+    Lost steps shift the motors' coordinates against the glass, so the travel must go beyond it by as much; and
+    homing must back off by more than the backlash, or the switch stays closed (ALARM:8).
+    """
+    motion = motion or MotionSettings()
+    return BoardSettings(
+        travel_x_m=toy.width_m - 2 * toy.switch_x_m,
+        travel_y_m=toy.height_m - 2 * toy.switch_y_m,
+        pull_off_m=0.004,
+        max_rate_m_per_s=motion.max_rate_m_per_s,
+        acceleration_m_per_s2=motion.acceleration_m_per_s2,
+        junction_deviation_m=motion.junction_deviation_m,
+    )
 
 
 class World:
@@ -33,20 +50,15 @@ class World:
         motion: MotionSettings | None = None,
         seed: int = 0,
     ) -> None:
-        """A board just powered up; `motion`, where given, says what limits are stored on it."""
-        toy, board = toy or ToySettings(), board or BoardSettings(pull_off_m=PULL_OFF_M)
-        if motion is not None:
-            board = dataclasses.replace(
-                board,
-                max_rate_m_per_s=motion.max_rate_m_per_s,
-                acceleration_m_per_s2=motion.acceleration_m_per_s2,
-                junction_deviation_m=motion.junction_deviation_m,
-            )
+        """Everything just powered up; without `board` it is `board_for` the toy with the limits of `motion`."""
+        toy = toy or ToySettings()
+        board = board or board_for(toy, motion)
         stored = {number: needed for number, (needed, *_) in needed_settings(board).items()}
         self.firmware = GrblFirmware(GrblBuild(step_m=board.step_m), stored)
         self.toy = Toy(toy, seed)
         self.camera = Camera(camera, seed)
         self._power_up_m = self.toy.stylus_m
+        self._motor_m = self.toy.stylus_m
         self._traces: list[Array] = []
         self._times: list[Array] = []
 
@@ -82,8 +94,24 @@ class World:
             x < settings.switch_x_m + _NEAR_SWITCH_M or y < settings.switch_y_m + _NEAR_SWITCH_M
         )
 
+    def _motors(self, duration_s: float, sample_period_s: float) -> Array:
+        """Motor positions (n, 2) [m, screen], straight between knots taken at the ends of short advances.
+
+        Only the end of an advance is used: its earlier samples do not join on to the advance before.
+        """
+        pieces = max(1, math.ceil(duration_s / _KNOT_PERIOD_S - 1e-6))
+        knots = np.empty((pieces + 1, 2))
+        knots[0] = self._motor_m
+        for piece in range(1, pieces + 1):
+            length_s = duration_s / pieces
+            knots[piece] = self.firmware.advance(length_s, length_s)[-1] + self._power_up_m
+        self._motor_m = knots[-1].copy()
+        count = max(1, round(duration_s / sample_period_s))
+        at = np.arange(1, count + 1) * (pieces / count)
+        return np.column_stack([np.interp(at, np.arange(pieces + 1), knots[:, axis]) for axis in range(2)])
+
     def _advance(self, duration_s: float, sample_period_s: float) -> None:
-        motor_m = self.firmware.advance(duration_s, sample_period_s) + self._power_up_m
+        motor_m = self._motors(duration_s, sample_period_s)
         period_s = duration_s / len(motor_m)
         stylus_m = self.toy.move(motor_m, period_s)
         times_s = self.now_s - period_s * np.arange(len(motor_m) - 1, -1, -1)

@@ -1,0 +1,189 @@
+"""One whole drawing in-process: planner's line in, the real driver, tracker and job on the twin, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.control.deviation import Deviation, deviation
+from sketch_cell.control.estimator import EstimatorSettings
+from sketch_cell.control.follower import FollowerSettings
+from sketch_cell.control.job import (
+    ControlSettings,
+    Job,
+    JobInputs,
+    JobOutputs,
+    JobState,
+    MachineState,
+    Order,
+    Progress,
+    TipSeen,
+)
+from sketch_cell.errors import MachineError
+from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
+from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.twin.camera import CameraSettings
+from sketch_cell.twin.toy import ToySettings
+from sketch_cell.twin.world import World, board_for
+from sketch_cell.vision.glass import GlassSettings
+from sketch_cell.vision.tracker import Lens, Tip, TipTracker, TrackerSettings
+
+Array = NDArray[np.float64]
+
+STEP_S = 0.02
+SETTLE_S = 0.3
+
+MACHINE_STATES = {
+    DriverState.IDLE: MachineState.READY,
+    DriverState.RUNNING: MachineState.READY,
+    DriverState.HOMING: MachineState.HOMING,
+    DriverState.HOLDING: MachineState.HELD,
+    DriverState.HELD: MachineState.HELD,
+    DriverState.STOPPING: MachineState.HELD,
+    DriverState.UNHOMED: MachineState.UNHOMED,
+    DriverState.CONNECTING: MachineState.ABSENT,
+    DriverState.OFFLINE: MachineState.ABSENT,
+}
+
+
+@dataclass(frozen=True)
+class CellSettings:
+    """Settings of every part of one simulated cell."""
+
+    control: ControlSettings = ControlSettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+    follower: FollowerSettings = FollowerSettings()
+    motion: MotionSettings = MotionSettings()
+    toy: ToySettings = ToySettings()
+    camera: CameraSettings = CameraSettings()
+    tracker: TrackerSettings = TrackerSettings()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What came of one drawing, judged by the twin's truth."""
+
+    seed: int
+    state: JobState
+    reason: str
+    deviation: Deviation
+    draw_s: float
+    planned_s: float
+    jumps: int
+    jumps_found: int
+    starved: int
+    tip_error_m: Array
+    frames: int
+
+
+class Cell:
+    """The cell without ROS: a world, its driver, its tracker and one job, stepped together."""
+
+    def __init__(self, line_m: Array, settings: CellSettings, seed: int) -> None:
+        self.settings, self.seed = settings, seed
+        toy, motion = settings.toy, settings.motion
+        board = board_for(toy, motion)
+        self.world = World(toy, settings.camera, board, seed=seed)
+        home_x_m, home_y_m = toy.switch_x_m + board.pull_off_m, toy.switch_y_m + board.pull_off_m
+        self.driver = GrblDriver(board, DriverSettings(home_x_m=home_x_m, home_y_m=home_y_m))
+        info = self.world.camera.camera_info
+        self.tracker = TipTracker(
+            settings.tracker,
+            glass=GlassSettings(width_m=toy.width_m, height_m=toy.height_m),
+            lens=Lens(info.matrix, info.distortion),
+        )
+        self.job = Job(line_m, settings.control, settings.estimator, settings.follower, motion)
+        self.events: list[str] = []
+        self.tip_error_m: list[float] = []
+        self.frames = 0
+        self._sees = settings.control.loop == "camera"
+        self._recent: list[tuple[Array, Array]] = []
+        self.driver.link_opened(0.0)
+
+    def step(self) -> JobOutputs:
+        """Let one period pass for everybody."""
+        world, driver = self.world, self.driver
+        data = world.exchange(driver.transmit(world.now_s), STEP_S)
+        now_s = world.now_s
+        driver.receive(data, now_s)
+        motion = driver.motion(now_s)
+        progress = Progress(motion.stamp_s, motion.timeline_s, motion.position_m)
+        tips = self._look(motion.position_m, motion.velocity_m_per_s) if self._sees else ()
+        machine = MACHINE_STATES.get(driver.state, MachineState.FAULT)
+        outputs = self.job.step(now_s, JobInputs(machine, (progress,), tips, driver.reason))
+        self._carry_out(outputs, now_s)
+        self.events.extend(event.text for event in driver.drain_events())
+        return outputs
+
+    def _carry_out(self, outputs: JobOutputs, now_s: float) -> None:
+        orders = {
+            Order.HOME: self.driver.home,
+            Order.HOLD: self.driver.hold,
+            Order.RESUME: self.driver.resume,
+            Order.STOP: self.driver.stop,
+        }
+        for order in outputs.orders:
+            orders[order](now_s)
+        if outputs.status.state is JobState.DRAWING:
+            try:
+                self.driver.append(outputs.waypoint_time_s, outputs.waypoint_m)
+            except MachineError as error:
+                self.job.pause(str(error))
+
+    def _look(self, position_m: Array, velocity_m_per_s: Array) -> tuple[TipSeen, ...]:
+        self.tracker.note_motion(self.world.now_s, position_m, velocity_m_per_s)
+        tips = []
+        for frame in self.world.frames():
+            self.frames += 1
+            tip = self.tracker.track(frame.image, frame.stamp_s)
+            if isinstance(tip, Tip):
+                tips.append(TipSeen(tip.stamp_s, tip.xy_m, tip.covariance_m2))
+        return tuple(tips)
+
+
+def draw(
+    line_m: Array,
+    settings: CellSettings,
+    seed: int,
+    watch: Callable[[JobOutputs], None] | None = None,
+    most_s: float = 4 * 3600.0,
+) -> tuple[Drawing, Cell]:
+    """Home, draw line_m (N, 2) [m, screen] to its end, and compare the truth with the line.
+
+    Raises `MachineError` when the machine cannot be homed or no stroke was drawn.
+    """
+    cell = Cell(line_m, settings, seed)
+    while cell.driver.state is not DriverState.UNHOMED and cell.world.now_s < 10:
+        cell.step()
+    cell.job.draw()
+    ended_s = np.inf
+    while cell.world.now_s < min(ended_s + SETTLE_S, most_s):
+        outputs = cell.step()
+        if watch:
+            watch(outputs)
+        if not np.isfinite(ended_s) and outputs.status.state not in (JobState.HOMING, JobState.DRAWING):
+            ended_s = cell.world.now_s
+    return _judged(cell), cell
+
+
+def _judged(cell: Cell) -> Drawing:
+    job, world = cell.job, cell.world
+    if job.follower is None or job.begun_s is None:
+        raise MachineError(f"Nothing was drawn: {job.status().reason or job.state.value}.")
+    _, trace = world.trace(job.begun_s)
+    return Drawing(
+        seed=cell.seed,
+        state=job.state,
+        reason=job.status().reason,
+        deviation=deviation(trace, job.line.xy_m),
+        draw_s=(job.ended_s or world.now_s) - job.begun_s,
+        planned_s=job.planned_s,
+        jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),
+        jumps_found=len(job.estimator.jumps) if job.estimator else 0,
+        starved=world.firmware.starved,
+        tip_error_m=np.array(cell.tip_error_m),
+        frames=cell.frames,
+    )
