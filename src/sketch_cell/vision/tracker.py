@@ -181,6 +181,7 @@ class Follower:
         self._tip = np.zeros(2)  # m
         self._sigma_px = 0.0
         self._hits = 0  # fits in a row that agree; two make the tip known
+        self._misses = 0
         self._tail: deque[Floats] = deque()
 
     def follow(self, image: NDArray[np.uint8], time_s: float, shake: Shake) -> Tip | NoTip:
@@ -221,7 +222,7 @@ class Follower:
         path_px = self._calibration.pixels_from_screen(path)
         known = self._hits >= 2
         sigma_px = self._prior_sigma(path_px, travel_px)
-        reach_px = min(3 * sigma_px, 14.0) + 8.0
+        reach_px = min(3 * sigma_px, 20.0) + 8.0
         window = self._background.window_around(path_px, reach_px)
         if window is None:
             self._predicted(path, sigma_px)
@@ -287,9 +288,12 @@ class Follower:
         self._tip, self._sigma_px = path[-1], sigma_px
 
     def _no_ink(self, time_s: float, fit: StrokeFit, path: Floats, motor: Floats, sigma_px: float) -> NoTip:
-        if fit.expected_ink_px > 1.5:  # it would have shown: the tip has not moved, so the gap is wider
-            self._gap.widen(motor - self._tip)
+        if fit.expected_ink_px > 1.5:  # it would have shown, so the tip has not moved: the gap is wider
+            self._misses += 1
             self._sigma_px = max(self._sigma_px, 0.2)
+            if self._misses > 3 or self._hits < 2:
+                self._lose()
+                self._predicted(path, min(sigma_px + 1.0, 8.0))
             return NoTip(time_s, "no new ink where some was expected")
         moved = np.linalg.norm(path[-1] - path[0]) * self._scale > 0.3
         self._predicted(path, min(sigma_px, 6.0))
@@ -306,6 +310,7 @@ class Follower:
         sigma_px: float,
     ) -> Tip | NoTip:
         self._hits += 1
+        self._misses = 0
         covariance_px = np.linalg.inv(fit.information + np.eye(2) / sigma_px**2) * max(1.0, fit.misfit)
         sigma = float(np.sqrt(np.linalg.eigvalsh(covariance_px)[-1]))
         path_px = path_fit + view.window.origin_px
@@ -354,10 +359,6 @@ class _Gap:
             if abs(change) > 0.0003:  # as lost steps do, which move both ends
                 ends[1][axis] += 0.6 * change
         self.high = np.maximum(self.high, self.low + 1e-5)
-
-    def widen(self, gap: Floats) -> None:
-        """The motor led the tip by gap (2,) without dragging it."""
-        self.low, self.high = np.minimum(self.low, gap), np.maximum(self.high, gap)
 
 
 def _arc_share(path: Floats) -> Floats:
