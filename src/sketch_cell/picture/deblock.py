@@ -1,0 +1,128 @@
+"""Repair of JPEG damage: the right network for the file's quantisation table, run over overlapping tiles."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.errors import InputError
+from sketch_cell.picture.jpeg import table_strength
+from sketch_cell.picture.weights import WeightSets, load_weights
+
+Image = NDArray[np.uint8]
+Network = Callable[[Image], Image]
+
+RUNTIMES = ("auto", "torch", "onnxruntime")
+TILE_PX = 512
+# Tiles start on corners of 4:2:0 blocks, so that each sees the JPEG grid where the network expects it.
+GRID_PX = 16
+NETWORKS_KEPT = 12
+
+
+class Deblocker:
+    """Repairs pictures; holds the networks it has used lately.
+
+    `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime.
+    Raises `InputError` where the runtime is not installed.
+    """
+
+    def __init__(self, runtime: str = "auto") -> None:
+        self.runtime = _installed_runtime(runtime)
+        self._networks: OrderedDict[tuple[str, float], Network] = OrderedDict()
+
+    def repair(
+        self, image: Image, luma_table: NDArray[np.int64] | None = None, strength: float = 1.0
+    ) -> Image:
+        """A repaired copy of `image`, uint8 (H, W, 3) RGB or (H, W) grey, of any size.
+
+        `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid
+        starts at its first pixel; None repairs blindly. `strength` 0..1 blends from the JPEG to the repair.
+        """
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
+        kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
+        sets = load_weights(kind)
+        position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
+        network = self._network(kind, sets, position)
+        repaired = np.empty_like(image)
+        for rows, columns in tiles(image.shape[0], image.shape[1]):
+            tile = _repair_tile(image, rows, columns, network, sets.margin_px)
+            if strength != 1.0:
+                tile = blend(image[rows, columns], tile, strength)
+            repaired[rows, columns] = tile
+        return repaired
+
+    def _network(self, kind: str, sets: WeightSets, position: float) -> Network:
+        key = (kind, position)
+        if key not in self._networks:
+            self._networks[key] = _built(self.runtime, sets, position)
+        self._networks.move_to_end(key)
+        while len(self._networks) > NETWORKS_KEPT:
+            self._networks.popitem(last=False)
+        return self._networks[key]
+
+
+def _installed_runtime(runtime: str) -> str:
+    if runtime not in RUNTIMES:
+        raise InputError(f"The runtime {runtime} is not known. Choose one of {', '.join(RUNTIMES)}.")
+    wanted = ("torch", "onnxruntime") if runtime == "auto" else (runtime,)
+    for name in wanted:
+        if importlib.util.find_spec(name) is not None:
+            return name
+    raise InputError(f"JPEG repair needs {' or '.join(wanted)}. Install it with: pip install onnxruntime.")
+
+
+def _built(runtime: str, sets: WeightSets, position: float) -> Network:
+    arrays = sets.at(position)
+    if runtime == "torch":
+        from sketch_cell.picture import runtime_torch
+
+        return runtime_torch.network(sets, arrays)
+    from sketch_cell.picture import runtime_onnx
+
+    return runtime_onnx.network(sets, arrays)
+
+
+def tiles(height: int, width: int, tile_px: int = TILE_PX) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the tiles that cover a picture, each starting on the grid."""
+    for top in range(0, height, tile_px):
+        for left in range(0, width, tile_px):
+            yield slice(top, min(top + tile_px, height)), slice(left, min(left + tile_px, width))
+
+
+def _repair_tile(image: Image, rows: slice, columns: slice, network: Network, margin_px: int) -> Image:
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    border = -(-margin_px // GRID_PX) * GRID_PX
+    window = window_of(image, rows, columns, border)
+    result = network(window if window.ndim == 3 else np.repeat(window[:, :, None], 3, axis=2))
+    extra = border - margin_px
+    result = result[extra : extra + height, extra : extra + width]
+    # A grey picture went in as three equal planes; they come out nearly so.
+    return result if image.ndim == 3 else np.rint(result.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+
+
+def window_of(image: Image, rows: slice, columns: slice, border: int) -> Image:
+    """The tile with `border` pixels around it, mirrored beyond the picture, its sides multiples of the grid."""
+    spans = []
+    for part, length in ((rows, image.shape[0]), (columns, image.shape[1])):
+        end = part.start + -(-(part.stop - part.start) // GRID_PX) * GRID_PX
+        spans.append(_mirrored(np.arange(part.start - border, end + border), length))
+    if all(span[0] + len(span) - 1 == span[-1] and (np.diff(span) == 1).all() for span in spans):
+        return np.ascontiguousarray(image[spans[0][0] : spans[0][-1] + 1, spans[1][0] : spans[1][-1] + 1])
+    return np.ascontiguousarray(image[spans[0][:, None], spans[1]])
+
+
+def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Places folded back into 0 .. length - 1, the edge pixel repeated (`symmetric` of numpy's pad)."""
+    folded = np.mod(places, 2 * length)
+    return np.asarray(np.minimum(folded, 2 * length - 1 - folded))
+
+
+def blend(before: Image, after: Image, strength: float) -> Image:
+    """Levels between `before` (strength 0) and `after` (1)."""
+    mixed = before + strength * (after.astype(np.float32) - before)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -1,0 +1,112 @@
+"""The deblocking network in onnxruntime, from the graph shipped with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from sketch_cell.picture.weights import FOLDER, Floats, WeightSets
+
+Window = NDArray[np.uint8]
+
+
+def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Callable[[Window], Window]:
+    """The network with these arrays as a function of one window (h, w, 3) -> (h - 2 m, w - 2 m, 3) uint8."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # onnxruntime reads the initialisers from these objects, so they live as long as the session.
+    held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(v) for name, v in graph_values(arrays).items()}
+    for name, value in held.items():
+        options.add_initializer(name, value)
+    session = onnxruntime.InferenceSession(
+        str(FOLDER / f"{layout}.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    repeated: dict[tuple[int, ...], Floats] = {}
+
+    def run(window: Window, _held: object = held) -> Window:
+        if window.shape not in repeated:
+            repeated.clear()
+            repeated[window.shape] = first_bias(arrays[1], window.shape, sets.unshuffle, arrays[0].shape[-1])
+        inputs = {"window": window, "first_bias": repeated[window.shape]}
+        return np.asarray(session.run(None, inputs)[0], np.uint8)
+
+    return run
+
+
+def first_bias(table: Floats, size: tuple[int, ...], unshuffle: int, kernel: int) -> Floats:
+    """The first layer's bias table (C, p, p) over its whole output for a window of `size`: (1, C, rows, columns)."""
+    rows, columns = (length // unshuffle - kernel + 1 for length in size[:2])
+    phases = table.shape[-1]
+    whole = np.tile(table, (1, -(-rows // phases), -(-columns // phases)))
+    return np.ascontiguousarray(whole[None, :, :rows, :columns])
+
+
+def graph_values(arrays: list[Floats]) -> dict[str, Floats]:
+    """The graph's initialisers: the first kernel becomes one of stride 2 on pixels, biases become vectors."""
+    values = {f"kernel{n}": arrays[2 * n] for n in range(5)}
+    values.update({f"bias{n}": arrays[2 * n + 1][:, 0, 0] for n in range(1, 5)})
+    out, planes, rows, columns = arrays[0].shape
+    step = round((planes // 3) ** 0.5)
+    split = arrays[0].reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    values["kernel0"] = split.reshape(out, 3, step * rows, step * columns)
+    return {name: np.ascontiguousarray(value) for name, value in values.items()}
+
+
+def write_graph(path: Path, sets: WeightSets) -> None:
+    """Write the graph with the first of the sets in it; needs the package `onnx`, which running it does not."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    arrays, margin_px = sets.at(0.0), sets.margin_px
+    constants = {
+        "starts": np.array([margin_px, margin_px]),
+        "ends": np.array([-margin_px, -margin_px]),
+        "axes": np.array([2, 3]),
+        "first": np.array([0]),
+        "half": np.array(0.5, np.float32),
+        "low": np.array(0, np.float32),
+        "high": np.array(255, np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["levels"], ["planes"], perm=[2, 0, 1]),
+        helper.make_node("Unsqueeze", ["planes", "first"], ["picture"]),
+        helper.make_node("Conv", ["picture", "kernel0"], ["plain0"], strides=[sets.unshuffle] * 2),
+        helper.make_node("Add", ["plain0", "first_bias"], ["sum0"]),
+        helper.make_node("Relu", ["sum0"], ["active0"]),
+    ]
+    for n in range(1, 5):
+        names = [f"active{n - 1}", f"kernel{n}", f"bias{n}"]
+        nodes.append(helper.make_node("Conv", names, [f"sum{n}"], dilations=[sets.dilations[n]] * 2))
+        if n < 4:
+            nodes.append(helper.make_node("Relu", [f"sum{n}"], [f"active{n}"]))
+    nodes += [
+        helper.make_node("DepthToSpace", ["sum4"], ["change"], blocksize=sets.unshuffle, mode="CRD"),
+        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["inner"]),
+        helper.make_node("Add", ["inner", "change"], ["changed"]),
+        helper.make_node("Clip", ["changed", "low", "high"], ["clipped"]),
+        helper.make_node("Add", ["clipped", "half"], ["raised"]),
+        helper.make_node("Cast", ["raised"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Squeeze", ["bytes", "first"], ["single"]),
+        helper.make_node("Transpose", ["single"], ["repaired"], perm=[1, 2, 0]),
+    ]
+    values = {**constants, **graph_values(arrays)}
+    graph = helper.make_graph(
+        nodes,
+        "sketch_cell_deblock",
+        [
+            helper.make_tensor_value_info("window", TensorProto.UINT8, ["height", "width", 3]),
+            helper.make_tensor_value_info(
+                "first_bias", TensorProto.FLOAT, [1, arrays[1].shape[0], "rows", "columns"]
+            ),
+        ],
+        [helper.make_tensor_value_info("repaired", TensorProto.UINT8, ["inner_height", "inner_width", 3])],
+        [numpy_helper.from_array(np.ascontiguousarray(v), name) for name, v in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())

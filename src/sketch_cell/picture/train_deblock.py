@@ -1,0 +1,347 @@
+"""Train the deblocking network: `python -m sketch_cell.picture.train_deblock FOLDER` (resumable, seeded).
+
+First one blind set of weights for any JPEG, then, from it, sets for grey and for colour files at several
+strengths of quantisation. Needs torch, the BSDS500 photographs and Debian's wallpaper packages; two cores
+take about four hours at the default lengths, and bf16 hardware (AMX) makes it three times faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sketch_cell.files import whole_file
+from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet
+from sketch_cell.picture.jpeg import strength_of_quality
+from sketch_cell.picture.runtime_onnx import write_graph
+from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, damaged, prepare
+from sketch_cell.picture.weights import KINDS as KINDS_SHIPPED
+from sketch_cell.picture.weights import WeightSets, write_weights
+
+# Qualities whose tables each get their own set of weights; between them sets are mixed.
+KNOT_QUALITIES = (5, 10, 20, 30, 40, 55, 75, 90, 97)
+KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
+BATCH = 24
+EMA_DECAY = 0.999
+WARM_UP_STEPS = 400
+CHECKPOINT_PERIOD_S = 60.0
+VALIDATION_PERIOD_S = 240.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the schedule: what is damaged how, from which stage it starts, and for how long."""
+
+    name: str
+    damage: Damage
+    steps: int
+    rate: float
+    parent: str = ""
+
+    @property
+    def sets(self) -> int:
+        return len(KNOT_QUALITIES) if self.parent else 1
+
+
+STAGES = (
+    Stage("blind", Damage("mixed", off_grid_share=0.08), 40_000, 2e-3),
+    Stage("grey", Damage("grey", double_share=0.1), 40_000, 1.5e-3, "blind"),
+    Stage("colour", Damage("colour", double_share=0.1), 40_000, 1.5e-3, "blind"),
+)
+
+
+def draw_qualities(rng: np.random.Generator, stage: Stage) -> NDArray[np.int64]:
+    """Qualities (BATCH,): all alike where the stage has a set per strength, else half of them in 5-50."""
+    if stage.parent:
+        position = rng.uniform(0, len(KNOT_QUALITIES) - 1)
+        quality = np.interp(position, range(len(KNOT_QUALITIES)), KNOT_QUALITIES)
+        return np.full(BATCH, round(float(quality)), np.int64)
+    return np.where(rng.random(BATCH) < 0.5, rng.integers(5, 51, BATCH), rng.integers(5, 96, BATCH))
+
+
+def position_of(quality: int, sets: int) -> float:
+    """Where the table of `quality` lies among the sets, 0 .. sets - 1."""
+    if sets == 1:
+        return 0.0
+    strength = strength_of_quality(quality)
+    return float(np.interp(-strength, [-s for s in KNOT_STRENGTHS], range(sets)))
+
+
+class Batches(torch.utils.data.Dataset[Batch]):
+    """Batch number `step` of a stage; the same for the same seed, whichever worker makes it."""
+
+    def __init__(self, folder: Path, stage: Stage, seed: int) -> None:
+        self.folder, self.stage, self.seed = folder, stage, seed
+        self.crops: Crops | None = None
+
+    def __getitem__(self, step: int) -> Batch:
+        cv2.setNumThreads(1)
+        self.crops = self.crops or Crops(self.folder)
+        number = [s.name for s in STAGES].index(self.stage.name)
+        rng = np.random.default_rng((self.seed, number, step))
+        return self.crops.batch(rng, draw_qualities(rng, self.stage), self.stage.damage)
+
+
+@dataclass
+class State:
+    """All that a checkpoint holds about the stage that runs."""
+
+    net: DeblockNet
+    average: DeblockNet
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    elapsed_s: float = 0.0
+    log: dict[str, float] = field(default_factory=dict)
+
+
+def planes_of(pictures: NDArray[np.uint8]) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 levels."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+
+
+def relative_loss(repaired: Tensor, jpeg: Tensor, clean: Tensor, usual: Tensor) -> Tensor:
+    """Squared error of each picture relative to its JPEG's own error, damped by what is usual at its quality.
+
+    So each quality, and each picture, counts by its improvement in decibels; `usual` is (B,) [levels^2].
+    """
+    before = (jpeg - clean).square().mean(dim=(1, 2, 3))
+    after = (repaired - clean).square().mean(dim=(1, 2, 3))
+    return (after / (before + 0.5 * usual)).mean()
+
+
+def measure(crops: Crops, seed: int, net: DeblockNet) -> Tensor:
+    """Set the whitening of `net` from the data; return the usual error (101,) [levels^2] at each quality."""
+    rng = np.random.default_rng(seed)
+    batches = [crops.batch(rng, rng.integers(5, 96, 64), Damage()) for _ in range(8)]
+    jpeg = torch.cat([planes_of(b.jpeg) for b in batches])
+    clean = torch.cat([planes_of(b.clean) for b in batches])
+    quality = np.concatenate([b.quality for b in batches])
+    cells, change = (functional.pixel_unshuffle(p, net.layout.unshuffle) for p in (jpeg, clean - jpeg))
+    net.mean.copy_(cells.mean(dim=(0, 2, 3)))
+    size = net.layout.kernels[0]
+    windows = (
+        functional.unfold(cells - net.mean[:, None, None], size, stride=3).permute(0, 2, 1).flatten(0, 1)
+    )
+    net.whiten.copy_(_root(windows.double(), -0.5, 3.0))
+    net.colour.copy_(_root(change.permute(0, 2, 3, 1).flatten(0, 2).double(), 0.5, 0.05))
+    error = (jpeg - clean).square().mean(dim=(1, 2, 3)).numpy()
+    slope, offset = np.polyfit([strength_of_quality(int(q)) for q in quality], np.log(error + 0.1), 1)
+    usual = [math.exp(offset + slope * strength_of_quality(q)) for q in range(1, 101)]
+    return torch.tensor([usual[0], *usual], dtype=torch.float32)
+
+
+def _root(rows: Tensor, power: float, floor: float) -> Tensor:
+    """The symmetric `power` of the rows' covariance; `floor` [levels^2] keeps what is nearly constant quiet."""
+    values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
+    return (vectors * (values + floor).pow(power)) @ vectors.T
+
+
+def rate_at(step: int, progress: float, peak: float) -> float:
+    """Learning rate at `progress` 0..1 of a stage: a short rise, then half a cosine down to nothing."""
+    # Without the rise Adam's first coherent steps kill the ReLUs.
+    rise = min(1.0, (step + 1) / WARM_UP_STEPS)
+    return peak * rise * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))) + 1e-6
+
+
+def train_stage(stage: Stage, folder: Path, options: argparse.Namespace) -> None:
+    """Run one stage to its end, from its checkpoint where there is one."""
+    state, usual = _start(stage, folder, options)
+    limit_s = 60.0 * options.minutes.get(stage.name, math.inf)
+    data = Batches(folder / "data", stage, options.seed)
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=None, sampler=range(state.step, stage.steps), num_workers=1, prefetch_factor=8
+    )
+    start_s, last_save_s, last_look_s = time.monotonic() - state.elapsed_s, 0.0, state.elapsed_s
+    for batch in loader:
+        progress = max(state.step / stage.steps, state.elapsed_s / limit_s)
+        if progress >= 1:
+            break
+        loss = _step(state, batch, stage, usual, progress)
+        state.elapsed_s = time.monotonic() - start_s
+        state.log["loss"] = 0.99 * state.log.get("loss", loss) + 0.01 * loss
+        if state.step % 200 == 0:
+            print(
+                f"{stage.name} step {state.step} {state.elapsed_s:.0f} s loss {state.log['loss']:.4f}",
+                flush=True,
+            )
+        if state.elapsed_s - last_save_s > CHECKPOINT_PERIOD_S:
+            _save(state, folder / f"{stage.name}.pt")
+            last_save_s = state.elapsed_s
+        if state.elapsed_s - last_look_s > VALIDATION_PERIOD_S:
+            _report(stage, state, progress, options)
+            last_look_s = state.elapsed_s
+    _save(state, folder / f"{stage.name}.pt")
+    _report(stage, state, 1.0, options)
+    (folder / f"{stage.name}.done").touch()
+
+
+def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: float) -> float:
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate_at(state.step, progress, stage.rate)
+    jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
+    margin = state.net.layout.margin_px
+    inner = (..., slice(margin, -margin), slice(margin, -margin))
+    with torch.autocast("cpu", torch.bfloat16):
+        repaired = state.net(jpeg, position_of(int(batch.quality[0]), state.net.sets))
+    loss = relative_loss(repaired, jpeg[inner], clean[inner], usual[torch.from_numpy(batch.quality)])
+    state.optimiser.zero_grad(set_to_none=False)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.net.parameters(), 0.5)
+    state.optimiser.step()
+    state.step += 1
+    decay = min(EMA_DECAY, 1 - 1 / (state.step + 1))
+    with torch.no_grad():
+        for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+    return float(loss.detach())
+
+
+def _start(stage: Stage, folder: Path, options: argparse.Namespace) -> tuple[State, Tensor]:
+    torch.manual_seed(options.seed)
+    net = DeblockNet(LAYOUTS[options.layout], stage.sets)
+    if stage.parent:
+        saved = torch.load(folder / f"{stage.parent}.pt", weights_only=True)
+        values, usual = saved["average"], saved["usual"]
+        for name, value in net.state_dict().items():
+            value.copy_(values[name])
+    else:
+        usual = measure(Crops(folder / "data"), options.seed, net)
+    optimiser = torch.optim.Adam(net.parameters(), lr=stage.rate, betas=(0.9, 0.99))
+    state = State(net, copy.deepcopy(net), optimiser)
+    path = folder / f"{stage.name}.pt"
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        net.load_state_dict(saved["net"])
+        state.average.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        state.step, state.elapsed_s, usual = saved["step"], saved["elapsed_s"], saved["usual"]
+    state.net.register_buffer("usual", usual, persistent=False)
+    return state, usual
+
+
+def _save(state: State, path: Path) -> None:
+    content: dict[str, Any] = {
+        "net": state.net.state_dict(),
+        "average": state.average.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "usual": state.net.get_buffer("usual"),
+        "step": state.step,
+        "elapsed_s": state.elapsed_s,
+        "layout": state.net.layout.name,
+    }
+    with whole_file(path) as temporary:
+        torch.save(content, temporary)
+
+
+def _report(stage: Stage, state: State, progress: float, options: argparse.Namespace) -> None:
+    paths = sorted((options.photos / "val").glob("*.jpg"))[:: 100 // 16]
+    pictures = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
+    gains = {
+        f"{kind}{q}": gain
+        for kind, q, gain in validation_gains(state.average, pictures)
+        if stage.name in ("blind", kind)
+    }
+    words = " ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
+    loss = state.log.get("loss", math.nan)
+    clock = time.strftime("%H:%M:%S", time.gmtime())
+    print(f"{clock} {stage.name} {progress:.3f} step {state.step} loss {loss:.4f} {words}", flush=True)
+
+
+def validation_gains(net: DeblockNet, pictures: list[NDArray[np.uint8]]) -> Iterator[tuple[str, int, float]]:
+    """Mean PSNR gain over the JPEG [dB] of grey and of 4:2:0 colour files at qualities 10 to 40."""
+    for kind in ("grey", "colour"):
+        for quality in (10, 20, 30, 40):
+            gains = []
+            for picture in pictures:
+                clean = np.repeat(matlab_luma(picture)[:, :, None], 3, axis=2) if kind == "grey" else picture
+                jpeg = damaged(clean, quality, grey=kind == "grey")
+                repaired = repair_whole(net, jpeg, position_of(quality, net.sets))
+                errors = [np.square(p.astype(np.float64) - clean).mean() for p in (jpeg, repaired)]
+                gains.append(10 * math.log10(errors[0] / errors[1]))
+            yield kind, quality, float(np.mean(gains))
+
+
+def matlab_luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma (H, W) of an RGB picture as MATLAB's rgb2ycbcr gives it, 16..235 (ITU-R BT.601)."""
+    return np.rint(16 + picture @ np.array([65.481, 128.553, 24.966]) / 255).astype(np.uint8)
+
+
+def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], position: float) -> NDArray[np.uint8]:
+    """Repair one picture (H, W, 3) in one piece, without tiles; for validation."""
+    height, width = jpeg.shape[:2]
+    pad = -(-net.layout.margin_px // 16) * 16
+    extra = pad - net.layout.margin_px
+    around = np.pad(jpeg, ((pad, pad + -height % 16), (pad, pad + -width % 16), (0, 0)), mode="symmetric")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        planes = net(planes_of(around[None]), position)[0]
+    levels = planes[:, extra : extra + height, extra : extra + width].permute(1, 2, 0)
+    return np.clip(np.rint(levels.numpy()), 0, 255).astype(np.uint8)
+
+
+def export(folder: Path, target: Path) -> None:
+    """Write what was trained so far as the package's weights; kinds not yet trained get the blind set."""
+    for kind in KINDS_SHIPPED:
+        stage = kind if (folder / f"{kind}.pt").exists() else "blind"
+        saved = torch.load(folder / f"{stage}.pt", weights_only=True)
+        strengths = KNOT_STRENGTHS if stage != "blind" else (0.0,)
+        net = DeblockNet(LAYOUTS[saved["layout"]], len(strengths))
+        net.load_state_dict(saved["average"])
+        parts = zip(*(net.folded(number) for number in range(net.sets)), strict=True)
+        sets = WeightSets(
+            tuple(np.stack(part) for part in parts),
+            np.array(strengths),
+            net.layout.dilations,
+            net.layout.unshuffle,
+        )
+        write_weights(target / f"{net.layout.name}_{kind}.npz", sets)
+        if kind == "blind":
+            write_graph(target / f"{net.layout.name}.onnx", sets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="checkpoints and prepared data")
+    parser.add_argument(
+        "--photos", type=Path, default=Path("../shared/data/bsds500"), help="BSDS500: train/, val/"
+    )
+    parser.add_argument("--layout", choices=list(LAYOUTS), default="fast")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--minutes",
+        type=lambda text: {k: float(v) for k, v in (pair.split("=") for pair in text.split(","))},
+        default={},
+        help="shorten stages to these wall times, such as blind=50,grey=30,colour=30",
+    )
+    parser.add_argument("--export", type=Path, help="only write the weights trained so far into this folder")
+    options = parser.parse_args()
+    if options.export:
+        export(options.folder, options.export)
+        return
+    os.nice(19)
+    torch.set_num_threads(options.threads)
+    if not all((options.folder / "data" / f"{kind}.npy").exists() for kind in KINDS):
+        prepare(options.folder / "data", options.photos, options.seed)
+    for stage in STAGES:
+        if not (options.folder / f"{stage.name}.done").exists():
+            train_stage(stage, options.folder, options)
+
+
+if __name__ == "__main__":
+    main()

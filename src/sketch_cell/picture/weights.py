@@ -1,0 +1,79 @@
+"""The trained weights shipped with the package, and the choice among them by a file's quantisation table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = Path(__file__).parent / "weights"
+KINDS = ("blind", "grey", "colour")
+# Positions are rounded to this share of the way from one set to the next: few networks, none far off.
+POSITION_STEP = 0.125
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightSets:
+    """Sets of weights of one kind, sorted by falling strength of quantisation.
+
+    `arrays` are kernel, bias, kernel, bias ... of the five layers, each with the sets along its first axis;
+    they work on raw levels (whitening is folded in). `strengths` (K,) is what each set was trained for.
+    """
+
+    arrays: tuple[Floats, ...]
+    strengths: NDArray[np.float64]
+    dilations: tuple[int, ...]
+    unshuffle: int
+
+    @property
+    def margin_px(self) -> int:
+        """Pixels the network needs around those it repairs."""
+        kernels = self.arrays[::2]
+        cells = sum(d * (k.shape[-1] - 1) // 2 for k, d in zip(kernels, self.dilations, strict=True))
+        return self.unshuffle * int(cells)
+
+    def position(self, strength: float) -> float:
+        """Where a table of this strength lies among the sets, 0 .. K - 1, in steps of `POSITION_STEP`."""
+        place = float(np.interp(-strength, -self.strengths, np.arange(len(self.strengths))))
+        return round(place / POSITION_STEP) * POSITION_STEP
+
+    def at(self, position: float) -> list[Floats]:
+        """The network at `position`, mixed from the two sets around it: 57,987 numbers in ten arrays."""
+        low = min(int(position), len(self.strengths) - 1)
+        high = min(low + 1, len(self.strengths) - 1)
+        share = np.float32(position - low)
+        return [a[low] + share * (a[high] - a[low]) for a in self.arrays]
+
+
+@cache
+def load_weights(kind: str, layout: str = "fast") -> WeightSets:
+    """The shipped sets of `kind` (blind, grey or colour)."""
+    return read_weights(FOLDER / f"{layout}_{kind}.npz")
+
+
+def read_weights(path: Path) -> WeightSets:
+    """The sets in a file written by `write_weights`."""
+    with np.load(path) as content:
+        arrays = tuple(content[f"layer{n}_{part}"] for n in range(5) for part in ("kernel", "bias"))
+        dilations = tuple(int(d) for d in content["dilations"])
+        return WeightSets(arrays, content["strengths"], dilations, int(content["unshuffle"]))
+
+
+def write_weights(path: Path, sets: WeightSets) -> None:
+    """Write sets of weights as one compressed file."""
+    names = [f"layer{n}_{part}" for n in range(5) for part in ("kernel", "bias")]
+    content: dict[str, Any] = dict(zip(names, sets.arrays, strict=True))
+    with path.open("wb") as file:
+        np.savez_compressed(
+            file,
+            strengths=sets.strengths,
+            dilations=np.array(sets.dilations),
+            unshuffle=np.array(sets.unshuffle),
+            **content,
+        )
