@@ -369,6 +369,45 @@ class GrblDriver:
         return Motion(now_s, np.array(position), np.array(velocity) * self._rate, place)
 
     @property
+    def connected(self) -> bool:
+        """Whether the link is up."""
+        return self._open
+
+    @property
+    def answered(self) -> bool:
+        """Whether the board has answered to everything asked when the link came up."""
+        return self._open and self.state is not DriverState.CONNECTING
+
+    def say(self, level: str, text: str) -> None:
+        """Add an event of the link's owner to those of the driver."""
+        self._event(level, text)
+
+    def farewell(self) -> bytes:
+        """The last bytes before the port is closed: hold what moves."""
+        moving = self.state in (DriverState.RUNNING, DriverState.HOLDING, DriverState.STOPPING)
+        return grbl.RESET if self.state is DriverState.HOMING else grbl.HOLD if moving else b""
+
+    def sleep(self, now_s: float) -> None:
+        """Switch the motors off; the position is unknown from then on."""
+        self._time(now_s)
+        if self.state not in (DriverState.UNHOMED, DriverState.IDLE, DriverState.ALARM, DriverState.FAULT):
+            raise self._refusal("release its motors")
+        self.homed = False
+        self._forget_motion()
+        self._send("$SLP")
+        self._become(DriverState.ASLEEP, "the motors are released")
+
+    def wake(self, now_s: float) -> None:
+        """Energise the motors again after `sleep`; the machine must be homed."""
+        self._time(now_s)
+        if self.state is not DriverState.ASLEEP:
+            raise self._refusal("wake")
+        self._void_unanswered()
+        self._out += grbl.RESET
+        self._become(DriverState.CONNECTING, "waking the board")
+        self._start(self._wake())
+
+    @property
     def idle(self) -> bool:
         """Whether the machine is ready and everything appended has been carried out."""
         return self.state is DriverState.IDLE
@@ -879,6 +918,13 @@ class GrblDriver:
         self._out += grbl.RESET
         self._void_unanswered()
         yield _Ask(until="banner")
+
+    def _wake(self) -> _Script:
+        reply = yield _Ask(until="banner", timeout_s=2.0)
+        if reply.ok:
+            self._become(DriverState.UNHOMED, "the position is unknown")
+        else:
+            self.link_lost("the board does not answer to a reset")
 
     def _set_modes(self) -> Generator[_Ask, _Reply, bool]:
         """Known modes, and work coordinates that are screen millimetres (G92: no EEPROM, lost in any reset)."""

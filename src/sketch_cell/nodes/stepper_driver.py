@@ -1,0 +1,234 @@
+"""Node stepper_driver: `knobs/trajectory` becomes motion of a Grbl board; its motion becomes `joint_states`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.time import Time
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from sketch_cell.errors import MachineError
+from sketch_cell.machine.board import BoardSettings
+from sketch_cell.machine.driver import DriverSettings, DriverState, Event, GrblDriver
+from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_from_knobs
+from sketch_cell.machine.report import OK, WARN, figures, health
+from sketch_cell.machine.serial_link import SerialLink
+from sketch_cell.machine.session import Session
+from sketch_cell.ros.diagnostics import Diagnostics, status_message
+from sketch_cell.ros.parameters import declare_settings
+from sketch_cell.ros.process import run
+from sketch_cell.ros.qos import LATCHED, RELIABLE
+from sketch_cell.settings import Settings, setting
+
+JOINTS = ["knob_x", "knob_y"]
+LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN}
+
+
+@dataclass(frozen=True)
+class NodeSettings(Settings):
+    """The port, and how the node runs."""
+
+    port: str = setting("/dev/ttyUSB0", "serial port of the board", read_only=True)
+    baud: int = setting(115_200, "speed of the port", minimum=9600, maximum=4_000_000, read_only=True)
+    autostart: bool = setting(True, "configure and activate without a lifecycle manager", read_only=True)
+    pump_period_s: float = setting(
+        0.004, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
+    )
+    publish_period_s: float = setting(
+        0.04, "time between joint states", unit="s", minimum=0.005, maximum=0.05, read_only=True
+    )
+
+
+class StepperDriverNode(LifecycleNode):
+    """Carries messages to the driver and back; what is legal and safe is decided in `machine/`."""
+
+    def __init__(self) -> None:
+        super().__init__("stepper_driver")
+        self._settings = declare_settings(self, NodeSettings)
+        board = declare_settings(self, BoardSettings, prefix="board.")
+        self._driver = GrblDriver(board, declare_settings(self, DriverSettings))
+        self._knobs = KnobSettings(travel_per_turn_m=board.travel_per_turn_m)
+        self._session = Session(self._driver, lambda: SerialLink(self._settings.port, self._settings.baud))
+        self._told: tuple[DriverState, str] | None = None
+        self._next_publish_s = -np.inf
+        self._active = self._configured = False
+        self._joints = self.create_publisher(JointState, "joint_states", RELIABLE)
+        self._executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
+        self._state = self.create_publisher(DiagnosticStatus, "~/state", LATCHED)
+        self._diagnostics = Diagnostics(self)
+        self.create_subscription(JointTrajectory, "knobs/trajectory", self._on_trajectory, RELIABLE)
+        self.create_subscription(Bool, "emergency_stop", self._on_emergency_stop, RELIABLE)
+        for name in ("home", "hold", "resume", "stop"):
+            wish = getattr(self._driver, name)
+            self.create_service(Trigger, f"~/{name}", lambda _, answer, wish=wish: self._ask(wish, answer))
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(self._settings.pump_period_s, self._pump, clock=steady)
+        self.create_timer(1.0, self._diagnose, clock=steady)
+        if self._settings.autostart:
+            self.trigger_configure()
+            self.trigger_activate()
+
+    # -- lifecycle --
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the port and start checking the board; with autostart a missing port is tried again."""
+        try:
+            self._session.open(self._now_s(), time.monotonic())
+        except MachineError as error:
+            self.get_logger().error(str(error))
+            if not self._settings.autostart:
+                return TransitionCallbackReturn.FAILURE
+        self._configured = True
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Energise; refused where the board's settings are wrong."""
+        if self._driver.state is DriverState.REFUSED:
+            self.get_logger().error(f"Not activated: {self._driver.reason}.")
+            return TransitionCallbackReturn.FAILURE
+        if self._driver.state is DriverState.ASLEEP:
+            self._driver.wake(self._now_s())
+        self._active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Hold what moves."""
+        if self._driver.state is DriverState.RUNNING:
+            self._driver.hold(self._now_s())
+        self._active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the port back."""
+        self._configured = False
+        self._session.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the port back."""
+        return self.on_cleanup(state)
+
+    def destroy_node(self) -> None:
+        """However the process ends, hold the board and give the port back."""
+        self._session.close()
+        super().destroy_node()
+
+    # -- what others ask --
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        points = message.points
+        try:
+            self._check_active()
+            self._driver.append(*self._waypoints(message) if points else ([], np.empty((0, 2))))
+        except MachineError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+
+    def _waypoints(self, message: JointTrajectory) -> tuple[list[float], np.ndarray, list[float] | None]:
+        """Times, positions and, where the points carry velocities, the nominal feeds."""
+        order = [message.joint_names.index(name) for name in JOINTS] if message.joint_names else [0, 1]
+        times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points]
+        angles = np.array([p.positions for p in message.points])[:, order]
+        feeds = None
+        if all(len(p.velocities) == len(JOINTS) for p in message.points):
+            velocity = screen_from_knobs([p.velocities for p in message.points], self._knobs)
+            feeds = np.hypot(velocity[:, 0], velocity[:, 1]).tolist()
+        return times, screen_from_knobs(angles, self._knobs), feeds
+
+    def _on_emergency_stop(self, message: Bool) -> None:
+        try:
+            if message.data:
+                self._driver.emergency_stop(self._now_s())
+                self._session.flush(self._now_s(), time.monotonic())
+            elif self._driver.state is DriverState.EMERGENCY:
+                self._driver.release(self._now_s())
+        except MachineError as error:
+            self.get_logger().error(str(error))
+
+    def _ask(self, wish, answer):  # type: ignore[no-untyped-def]
+        try:
+            self._check_active()
+            wish(self._now_s())
+            answer.success, answer.message = True, "accepted"
+        except MachineError as error:
+            answer.success, answer.message = False, str(error)
+        return answer
+
+    def _on_enable(self, request: SetBool.Request, answer: SetBool.Response) -> SetBool.Response:
+        return self._ask(self._driver.wake if request.data else self._driver.sleep, answer)
+
+    def _check_active(self) -> None:
+        if not self._active:
+            raise MachineError("The stepper driver is not active. Activate the node first.")
+
+    # -- the pump --
+
+    def _now_s(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+    def _pump(self) -> None:
+        if not self._configured:
+            return
+        now_s = self._now_s()
+        self._session.pump(now_s, time.monotonic())
+        for event in self._driver.drain_events():
+            self._log(event)
+        if (self._driver.state, self._driver.reason) != self._told:
+            self._tell_state()
+        if not self._next_publish_s - 1.0 < now_s < self._next_publish_s:
+            self._next_publish_s = now_s + self._settings.publish_period_s
+            self._publish_motion(now_s)
+
+    def _log(self, event: Event) -> None:
+        # rclpy binds each call site to one severity, so each level needs its own
+        if event.level == "error":
+            self.get_logger().error(event.text)
+        elif event.level == "warning":
+            self.get_logger().warning(event.text)
+        else:
+            self.get_logger().info(event.text)
+
+    def _tell_state(self) -> None:
+        self._told = self._driver.state, self._driver.reason
+        values = {"reason": self._driver.reason, "homed": str(self._driver.homed).lower()}
+        self._state.publish(status_message(self._level(), "stepper_driver", self._driver.state.value, values))
+
+    def _publish_motion(self, now_s: float) -> None:
+        motion = self._driver.motion(now_s)
+        stamp = Time(nanoseconds=round(motion.stamp_s * 1e9)).to_msg()
+        position = knobs_from_screen(motion.position_m, self._knobs).tolist()
+        velocity = knobs_from_screen(motion.velocity_m_per_s, self._knobs).tolist()
+        joints = JointState(name=JOINTS, position=position, velocity=velocity)
+        joints.header.stamp = stamp
+        self._joints.publish(joints)
+        along_ns = max(round(motion.timeline_s * 1e9), 0)
+        along = Duration(sec=along_ns // 10**9, nanosec=along_ns % 10**9)
+        point = JointTrajectoryPoint(positions=position, velocities=velocity, time_from_start=along)
+        executed = JointTrajectory(joint_names=JOINTS, points=[point])
+        executed.header.stamp = stamp
+        self._executed.publish(executed)
+
+    def _level(self) -> bytes:
+        return LEVELS.get(health(self._driver), DiagnosticStatus.ERROR)
+
+    def _diagnose(self) -> None:
+        driver = self._driver
+        self._diagnostics.set(self._level(), f"{driver.state.value}: {driver.reason}", figures(driver))
+
+
+def main() -> None:
+    """Run the node."""
+    run(StepperDriverNode)
+
+
+if __name__ == "__main__":
+    main()

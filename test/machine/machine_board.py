@@ -1,0 +1,73 @@
+"""A board in a thread: the firmware twin behind a real pseudo-terminal, in real time, with switches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sketch_cell.machine.board import BoardSettings, needed_settings
+from sketch_cell.twin.grbl_firmware import GrblFirmware
+from sketch_cell.twin.pseudo_terminal import PseudoTerminal
+
+START_M = (0.004, 0.003)
+
+
+class BoardThread:
+    """`with BoardThread(path) as board:`; the faults `unplug`, `freeze` and `power_cycle` act on its port."""
+
+    def __init__(
+        self, link: Path | None = None, board: BoardSettings | None = None, period_s: float = 0.001
+    ) -> None:
+        needed = needed_settings(board or BoardSettings())
+        self.firmware = GrblFirmware(
+            settings={number: float(value) for number, (value, *_) in needed.items()}
+        )
+        self.terminal = PseudoTerminal(link)
+        self.port = self.terminal.port
+        self.received = bytearray()
+        self.holds: list[float] = []  # when a `!` came, time.monotonic()
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> BoardThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self.terminal.close()
+
+    def unplug(self) -> None:
+        with self._lock:
+            self.terminal.close()
+
+    def plug_in(self, link: Path) -> None:
+        with self._lock:
+            self.terminal = PseudoTerminal(link)
+            self.firmware.power_cycle()
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while not self._done.wait(self._period_s):
+            with self._lock:
+                now = time.monotonic()
+                if self.terminal.fileno() >= 0:
+                    self._exchange(now)
+                motor = self.firmware.advance(now - last, now - last)[-1]
+                last = now
+                x, y = motor + np.array(START_M)
+                self.firmware.limit_pins = (bool(x < 0), bool(y < 0), False)
+
+    def _exchange(self, now: float) -> None:
+        data = self.terminal.read()
+        if b"!" in data:
+            self.holds.append(now)
+        self.received += data
+        self.firmware.receive(data)
+        self.terminal.write(self.firmware.transmit())
