@@ -167,7 +167,7 @@ class GrblDriver:
         self.state = DriverState.OFFLINE
         self.reason = "the port has not been opened"
         self._open = False
-        self.homed = False
+        self.homed = self._release_wanted = False
         self.statistics = Statistics()
         self.differences: list[Difference] = []
         self.firmware = ""
@@ -315,6 +315,7 @@ class GrblDriver:
         self._time(now_s)
         if self.state in (DriverState.OFFLINE, DriverState.EMERGENCY):
             return
+        self._release_wanted = False
         self._event("error", "Emergency stop.")
         if self.state is DriverState.HOMING or self._script is not None:
             self.homed = False
@@ -963,8 +964,12 @@ class GrblDriver:
         if not position_known:
             self.homed = False
             after = after if after is DriverState.EMERGENCY else DriverState.ALARM
-        if self.state is not DriverState.EMERGENCY or after is DriverState.EMERGENCY:
-            self._become(after, reason)
+        if self.state is DriverState.EMERGENCY:
+            after = DriverState.EMERGENCY
+        self._become(after, reason)
+        if after is DriverState.EMERGENCY and self._release_wanted:
+            self._script = None
+            self.release(self._now_s)
 
     def _after_reset(self, after: DriverState) -> _Script:
         reply = yield _Ask(until="banner", timeout_s=2.0)
