@@ -331,7 +331,9 @@ class GrblDriver:
         if self.state is not DriverState.EMERGENCY:
             raise self._refusal("release the emergency stop")
         if self._script is not None:
-            raise MachineError("The emergency stop is still under way. Release it when the machine stands.")
+            self._release_wanted = True
+            return
+        self._release_wanted = False
         self._become(
             DriverState.IDLE if self.homed else DriverState.UNHOMED, "the emergency stop was released"
         )
