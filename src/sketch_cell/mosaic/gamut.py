@@ -1,0 +1,86 @@
+"""What sweets and card can reach: every mixture of the cells' light, seen from afar, and its nearest colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
+
+from sketch_cell.mosaic.colour import Floats, delta_e, delta_e_rows, lab_from_linear
+
+GRID = 60  # steps along each edge of a facet
+CANDIDATES = 8
+
+
+class Gamut:
+    """All mixtures of the light (K, 3) of cells: a convex body in linear light.
+
+    With fewer than four colours, or colours in one plane, it is flat; then only its surface counts.
+    """
+
+    def __init__(self, light: NDArray[np.float64]) -> None:
+        self.light = light
+        try:
+            facets = ConvexHull(light).simplices
+            self._body: Delaunay | None = Delaunay(light)
+        except (QhullError, ValueError):
+            facets = _all_triangles(len(light))
+            self._body = None
+        self.surface = _mixtures(light[facets]).reshape(-1, 3)
+        self._surface_lab = lab_from_linear(self.surface)
+        self._tree = cKDTree(_uniform(self._surface_lab))
+
+    def nearest(self, linear: Floats) -> NDArray[np.float64]:
+        """The reachable colours nearest by CIEDE2000 to colours (..., 3), linear light."""
+        flat = np.asarray(linear, np.float64).reshape(-1, 3)
+        result = flat.copy()
+        outside = np.ones(len(flat), bool) if self._body is None else self._body.find_simplex(flat) < 0
+        if outside.any():
+            result[outside] = self.surface[self._nearest_on_surface(flat[outside])]
+        return result.reshape(linear.shape)
+
+    def floor(self, linear: Floats) -> float:
+        """Mean CIEDE2000 between colours (..., 3) and the nearest reachable ones: no mosaic can do better."""
+        reachable = self.nearest(linear)
+        target = lab_from_linear(np.asarray(linear, np.float64))
+        return float(delta_e(target, lab_from_linear(reachable)).mean())
+
+    def _nearest_on_surface(self, flat: NDArray[np.float64]) -> NDArray[np.int64]:
+        lab = lab_from_linear(flat)
+        _, found = self._tree.query(_uniform(lab), k=min(CANDIDATES, len(self.surface)))
+        found = found.reshape(len(flat), -1)
+        between = 0.5 * (self._surface_lab[found] + lab[:, None])
+        difference = self._surface_lab[found] - lab[:, None]
+        size = np.einsum("ncij,ncj->nci", delta_e_rows(between), difference)
+        best = np.argmin(np.einsum("nci,nci->nc", size, size), axis=1)
+        result: NDArray[np.int64] = np.take_along_axis(found, best[:, None], axis=1)[:, 0]
+        return result
+
+
+def _all_triangles(count: int) -> NDArray[np.int64]:
+    """Corners (T, 3) of every triangle, degenerate ones included, among `count` colours."""
+    i, j, k = np.indices((count, count, count)).reshape(3, -1)
+    keep = (i <= j) & (j <= k)
+    return np.stack([i, j, k], axis=1)[keep]
+
+
+def _mixtures(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mixtures (T, G, 3) of the three corners of facets (T, 3, 3), denser near the corners.
+
+    Squared weights: near a dark corner a little light already makes a large difference to the eye.
+    """
+    i, j = np.mgrid[0 : GRID + 1, 0 : GRID + 1].reshape(2, -1)
+    keep = i + j <= GRID
+    weights = np.stack([i, j, GRID - i - j], axis=1)[keep].astype(np.float64) ** 2
+    weights /= weights.sum(axis=1, keepdims=True)
+    mixed: NDArray[np.float64] = np.einsum("gc,tcx->tgx", weights, corners)
+    return mixed
+
+
+def _uniform(lab: Floats) -> NDArray[Any]:
+    """Coordinates in which straight distance roughly is CIEDE2000: its chroma weight integrated."""
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    shrink = np.where(chroma > 1e-6, np.log1p(0.045 * chroma) / 0.045 / np.maximum(chroma, 1e-6), 1.0)
+    return np.stack([lab[..., 0], lab[..., 1] * shrink, lab[..., 2] * shrink], axis=-1)
