@@ -182,7 +182,7 @@ def _judged(cell: Cell) -> Drawing:
         draw_s=(job.ended_s or world.now_s) - job.begun_s,
         planned_s=job.planned_s,
         jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),
-        jumps_found=len(job.estimator.jumps) if job.estimator else 0,
+        jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s]) if job.estimator else 0,
         starved=world.firmware.starved,
         tip_error_m=np.array(cell.tip_error_m),
         frames=cell.frames,

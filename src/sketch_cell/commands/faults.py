@@ -1,0 +1,86 @@
+"""Fault sets for simulated drawings: fixed values, or ranges from which each seed draws its own toy."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from sketch_cell.commands.whole_cell import CellSettings
+from sketch_cell.control.estimator import EstimatorSettings
+from sketch_cell.control.job import ControlSettings
+from sketch_cell.errors import InputError
+from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.settings import Settings
+from sketch_cell.twin.camera import CameraSettings
+from sketch_cell.twin.toy import ToySettings
+
+Fault = Any  # a value, or [low, high]
+
+DEFAULT_TOY: dict[str, Fault] = {
+    "backlash_x_m": [0.0014, 0.00175],
+    "backlash_y_m": [0.0012, 0.0020],
+    "soft_zone": [0.0, 0.33],
+    "backlash_variation": 0.10,
+    "lost_step_probability": 1e-3,
+}
+PARTS: dict[str, type[Settings]] = {"toy": ToySettings, "camera": CameraSettings}
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Settings of toy and camera by name, each a value or a range [low, high] drawn evenly per seed."""
+
+    toy: dict[str, Fault] = field(default_factory=lambda: dict(DEFAULT_TOY))
+    camera: dict[str, Fault] = field(default_factory=dict)
+
+    def cell(self, seed: int, loop: str, motion: MotionSettings) -> CellSettings:
+        """The cell that this seed gets. Only the `backlash` loop is told the toy's backlash, as if measured by hand."""
+        rng = np.random.default_rng([seed, 0xFA])
+        toy = ToySettings(**_drawn(self.toy, rng))
+        estimator = EstimatorSettings()
+        if loop in ("backlash", "homing"):
+            estimator = dataclasses.replace(
+                estimator, backlash_x_m=toy.backlash_x_m, backlash_y_m=toy.backlash_y_m
+            )
+        return CellSettings(
+            control=ControlSettings(loop=loop),
+            estimator=estimator,
+            motion=motion,
+            toy=toy,
+            camera=CameraSettings(**_drawn(self.camera, rng)),
+        )
+
+
+def read_faults(path: Path) -> Faults:
+    """A fault set from a YAML file with the parts `toy` and `camera`; raises `InputError` naming what is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}.") from error
+    content = content or {}
+    if not isinstance(content, dict) or not set(content) <= set(PARTS):
+        raise InputError(f"{path} must hold the parts {' and '.join(PARTS)} and nothing else.")
+    for part, kind in PARTS.items():
+        values = content.get(part) or {}
+        known = {item.name for item in dataclasses.fields(kind)}
+        unknown = sorted(set(values) - known) if isinstance(values, dict) else [str(values)]
+        if unknown:
+            raise InputError(f"{path}: {part} has no setting {unknown[0]}; it has {', '.join(sorted(known))}.")
+    faults = Faults(content.get("toy") or {}, content.get("camera") or {})
+    faults.cell(0, "open", MotionSettings())  # a value out of range is refused now, not after an hour
+    return faults
+
+
+def _drawn(values: dict[str, Fault], rng: np.random.Generator) -> dict[str, Any]:
+    drawn = {}
+    for name in sorted(values):
+        value = values[name]
+        drawn[name] = float(rng.uniform(*value)) if isinstance(value, list) and len(value) == 2 else value
+    return drawn
