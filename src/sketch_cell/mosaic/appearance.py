@@ -57,7 +57,10 @@ def from_afar(picture: Image, sigma_px: float) -> Image:
 def at_cells(picture: Image, layout: Layout, pixels_per_pitch: int) -> Image:
     """Values (rows, cols, 3) of a picture of the board at the centre of every cell."""
     where = (layout.centres() * pixels_per_pitch - 0.5).astype(np.float32)
-    return cv2.remap(picture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = cv2.remap(
+        picture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(values, np.float32)
 
 
 def draw_mosaic(

@@ -19,8 +19,7 @@ from sketch_cell.mosaic.settings import LayingSettings, MosaicSettings
 
 MARGIN = 36.0  # points
 COVER_PICTURE_PX = 900
-# Letters of the font ZapfDingbats that every PDF reader has: disc, square, star, triangles, diamond, heart and more.
-SYMBOLS = "lnHstuvpwzSTVXY4Daceij"
+FORM_RADIUS = 8.0  # points; the size at which each colour's sweet is drawn once
 LIGHT_ENOUGH = 55.0  # L* above which ink on a sweet is black
 
 
@@ -70,8 +69,8 @@ def plan_pdf(
     canvas = Canvas(buffer, pagesize=A4, pageCompression=1, invariant=1)
     canvas.setTitle("Sweet mosaic: build plan")
     sheets = templates(mosaic.layout.rows, mosaic.layout.cols, laying.template_sweets)
-    _Cover(canvas, A4, mosaic, bill).draw(settings, sheets, picture, afar)
-    legend = _Legend(mosaic)
+    legend = _Legend(canvas, mosaic)
+    _Cover(canvas, A4, mosaic, bill, legend).draw(settings, sheets, picture, afar)
     for sheet in sheets:
         canvas.showPage()
         _draw_sheet(canvas, A4, mosaic, legend, sheet, sheets)
@@ -79,25 +78,58 @@ def plan_pdf(
     return buffer.getvalue()
 
 
+def _polygon(corners: int, first_rad: float) -> list[tuple[float, float]]:
+    angles = [first_rad + 2.0 * math.pi * k / corners for k in range(corners)]
+    return [(math.cos(angle), math.sin(angle)) for angle in angles]
+
+
+def _star(points: int, inner: float) -> list[tuple[float, float]]:
+    outer, dents = _polygon(points, 0.5 * math.pi), _polygon(points, 0.5 * math.pi + math.pi / points)
+    return [
+        corner
+        for tip, dent in zip(outer, dents, strict=True)
+        for corner in (tip, (inner * dent[0], inner * dent[1]))
+    ]
+
+
+# Outlines within the unit circle, easy to tell apart when small; drawn as paths, for no reader lacks those.
+SYMBOLS = (
+    _polygon(32, 0.0),
+    _polygon(4, 0.25 * math.pi),
+    _polygon(3, 0.5 * math.pi),
+    _star(5, 0.4),
+    _polygon(4, 0.0),
+    _polygon(3, -0.5 * math.pi),
+    _star(4, 0.3),
+    [(-1.0, -0.3), (1.0, -0.3), (1.0, 0.3), (-1.0, 0.3)],
+    [(-0.3, -1.0), (0.3, -1.0), (0.3, 1.0), (-0.3, 1.0)],
+    _polygon(6, 0.0),
+    _star(3, 0.25),
+    _star(8, 0.5),
+)
+
+
 class _Legend:
     """Number, symbol, fill and ink of every colour: the same on every sheet."""
 
-    def __init__(self, mosaic: Mosaic) -> None:
+    def __init__(self, canvas: Any, mosaic: Mosaic) -> None:
         linear = np.array([colour.linear for colour in mosaic.colours])
         self.names = [colour.name for colour in mosaic.colours]
-        self.fill = (srgb_from_linear(linear) / 255.0).tolist()
-        self.dark_ink = (lab_from_linear(linear)[:, 0] > LIGHT_ENOUGH).tolist()
-        self.symbol = [SYMBOLS[index % len(SYMBOLS)] for index in range(len(self.names))]
+        fills = (srgb_from_linear(linear) / 255.0).tolist()
+        dark_inks = (lab_from_linear(linear)[:, 0] > LIGHT_ENOUGH).tolist()
+        # Each sweet is drawn once and then only referred to: that keeps the file small.
+        for index, (fill, dark_ink) in enumerate(zip(fills, dark_inks, strict=True)):
+            canvas.beginForm(f"sweet{index}", -FORM_RADIUS, -FORM_RADIUS, FORM_RADIUS, FORM_RADIUS)
+            _draw_sweet(canvas, index, fill, 0.0 if dark_ink else 1.0)
+            canvas.endForm()
 
     def swatch(self, canvas: Any, index: int, x: float, y: float, radius: float) -> None:
         """One sweet at (x, y) [points] with its number over its symbol."""
-        canvas.setFillColorRGB(*self.fill[index])
-        canvas.circle(x, y, radius, stroke=0, fill=1)
-        canvas.setFillGray(0.0 if self.dark_ink[index] else 1.0)
-        canvas.setFont("Helvetica-Bold", radius)
-        canvas.drawCentredString(x, y + 0.02 * radius, str(index + 1))
-        canvas.setFont("ZapfDingbats", 0.62 * radius)
-        canvas.drawCentredString(x, y - 0.65 * radius, self.symbol[index])
+        scale = radius / FORM_RADIUS
+        canvas.saveState()
+        canvas.transform(round(scale, 4), 0, 0, round(scale, 4), round(x, 2), round(y, 2))
+        canvas.doForm(f"sweet{index}")
+        canvas.restoreState()
 
     def table(
         self, canvas: Any, counts: Sequence[int], x: float, y: float, columns: int, width: float
@@ -120,6 +152,7 @@ class _Cover:
     page: tuple[float, float]
     mosaic: Mosaic
     bill: Bill
+    legend: _Legend
 
     def draw(
         self,
@@ -155,7 +188,27 @@ class _Cover:
             text.textLine(line)
         canvas.drawText(text)
         counts = [line.sweets for line in self.bill.lines]
-        _Legend(self.mosaic).table(canvas, counts, MARGIN, top - 110, 3, width - 2 * MARGIN)
+        self.legend.table(canvas, counts, MARGIN, top - 110, 3, width - 2 * MARGIN)
+
+
+def _draw_sweet(canvas: Any, index: int, fill: Sequence[float], ink: float) -> None:
+    """A sweet about the origin, FORM_RADIUS large: the colour's number above its symbol."""
+    canvas.setFillColorRGB(*fill)
+    canvas.setStrokeGray(0.5)
+    canvas.setLineWidth(0.3)
+    canvas.circle(0, 0, FORM_RADIUS - 0.2, stroke=1, fill=1)
+    canvas.setFillGray(ink)
+    canvas.setFont("Helvetica-Bold", FORM_RADIUS)
+    canvas.drawCentredString(0, 0.02 * FORM_RADIUS, str(index + 1))
+    path = canvas.beginPath()
+    outline = [
+        (0.25 * FORM_RADIUS * u, (0.25 * v - 0.42) * FORM_RADIUS) for u, v in SYMBOLS[index % len(SYMBOLS)]
+    ]
+    path.moveTo(*outline[0])
+    for corner in outline[1:]:
+        path.lineTo(*corner)
+    path.close()
+    canvas.drawPath(path, stroke=0, fill=1)
 
 
 def _card_name(mosaic: Mosaic) -> str:
