@@ -31,8 +31,10 @@ class Cell:
         **faults: float,
     ) -> None:
         self.route = route(waves() if line_m is None else line_m, 2e-5, 5e-5)
-        start = self.route.xy_m[0] - [0.001, 0.0]
-        toy = ToySettings(start_x_m=float(start[0]), start_y_m=float(start[1]), pull_out_m_per_s2=1e6, **faults)
+        start = self.route.xy_m[0] - np.array([0.001, 0.0])
+        toy = ToySettings(
+            start_x_m=float(start[0]), start_y_m=float(start[1]), pull_out_m_per_s2=1e6, **faults
+        )
         self.toy = Toy(toy, seed)
         self._rng = np.random.default_rng(seed)
         self._loop, self._noise_m, self._delay_s, self._jitter_s = loop, noise_m, delay_s, jitter_s

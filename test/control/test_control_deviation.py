@@ -31,17 +31,17 @@ def test_a_trace_on_the_line_deviates_by_nothing() -> None:
 @given(st.floats(-0.0008, 0.0008), st.floats(-0.0008, 0.0008))
 def test_a_shifted_straight_line_deviates_by_its_shift(dx_m: float, dy_m: float) -> None:
     line = np.array([[0.01, 0.02], [0.11, 0.02]])
-    result = deviation(line + [dx_m, dy_m], line)
+    result = deviation(line + np.array([dx_m, dy_m]), line)
     assert np.median(result.trace_to_line_m) == pytest.approx(abs(dy_m), abs=1e-6)
     assert result.max_m == pytest.approx(np.hypot(dx_m, dy_m), abs=2e-5)
 
 
 def test_a_neighbouring_row_hides_no_error() -> None:
     line = waves()
-    result = deviation(line - [0, 0.0024], line)
+    result = deviation(line - np.array([0, 0.0024]), line)
     # shifted by exactly one row pitch, every row but one lies on a neighbour's ink
     assert result.rms_m > 0.0004
-    free = deviation(line - [0, 0.0024], line, window_m=1.0)
+    free = deviation(line - np.array([0, 0.0024]), line, window_m=1.0)
     assert np.median(free.trace_to_line_m) < 1e-4
 
 
@@ -56,7 +56,7 @@ def test_lead_in_lead_out_and_standstill_do_not_count() -> None:
     line = waves()
     lead_in = np.array([[0.0, 0.0], [0.0, 0.045]])
     trace = np.concatenate([lead_in, line[:1000], np.repeat(line[1000:1001], 500, 0), line[1000:]])
-    result = deviation(np.concatenate([trace, trace[-1:] - [0.0, 0.03]]), line)
+    result = deviation(np.concatenate([trace, trace[-1:] - np.array([0.0, 0.03])]), line)
     assert result.rms_m < 2e-4
     assert result.p95_m < 2e-5
 

@@ -30,7 +30,7 @@ def test_backlash_is_within_5_percent_after_20_reversals(backlash_m: tuple[float
     for stamp_s in np.arange(0.0, path.time_s[-1], 1 / 30):
         estimator.progress(stamp_s + 0.1, stamp_s + 0.1)
         path.advance(truth, stamp_s, backlash_m)
-        tip = np.array([truth.x, truth.y]) + (0.0003, -0.0002) + rng.normal(0, 6e-5, 2)
+        tip = np.array([truth.x + 0.0003, truth.y - 0.0002]) + rng.normal(0, 6e-5, 2)
         estimator.see(stamp_s, tip, np.eye(2) * 6e-5**2)
     assert estimator.backlash_m == pytest.approx(backlash_m, rel=0.05)
     assert estimator.offset_m == pytest.approx((0.0003, -0.0002), abs=6e-5)

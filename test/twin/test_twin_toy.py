@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,10 +25,7 @@ PLAIN = ToySettings(
 
 def sweep(*turns_m: float, y_m: float = 0.04, speed_m_per_s: float = 0.02) -> np.ndarray:
     """Motor positions (n, 2), one per millisecond, through x = turns_m."""
-    parts = [
-        np.linspace(a, b, max(2, int(abs(b - a) / speed_m_per_s * 1e3)))
-        for a, b in zip(turns_m[:-1], turns_m[1:], strict=True)
-    ]
+    parts = [np.linspace(a, b, max(2, int(abs(b - a) / speed_m_per_s * 1e3))) for a, b in pairwise(turns_m)]
     x = np.concatenate(parts)
     return np.column_stack([x, np.full(len(x), y_m)])
 

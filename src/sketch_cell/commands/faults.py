@@ -72,7 +72,9 @@ def read_faults(path: Path) -> Faults:
         known = {item.name for item in dataclasses.fields(kind)}
         unknown = sorted(set(values) - known) if isinstance(values, dict) else [str(values)]
         if unknown:
-            raise InputError(f"{path}: {part} has no setting {unknown[0]}; it has {', '.join(sorted(known))}.")
+            raise InputError(
+                f"{path}: {part} has no setting {unknown[0]}; it has {', '.join(sorted(known))}."
+            )
     faults = Faults(content.get("toy") or {}, content.get("camera") or {})
     faults.cell(0, "open", MotionSettings())  # a value out of range is refused now, not after an hour
     return faults

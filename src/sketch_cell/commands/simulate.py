@@ -149,7 +149,9 @@ def _read_csv(source: Path) -> NDArray[np.float64]:
     except ValueError as error:
         raise InputError(f"{source} is not a planned line: {error}. Make one with linify --csv.") from error
     if header != "x_m,y_m" or points.shape[1:] != (2,) or len(points) < 2:
-        raise InputError(f"{source} is not a planned line with the header x_m,y_m. Make one with linify --csv.")
+        raise InputError(
+            f"{source} is not a planned line with the header x_m,y_m. Make one with linify --csv."
+        )
     return points
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.toy import ToySettings
 from sketch_cell.twin.world import World, board_for
 from sketch_cell.vision.glass import GlassSettings
-from sketch_cell.vision.tracker import Lens, Tip, TipTracker, TrackerSettings
+from sketch_cell.vision.calibration import Lens
+from sketch_cell.vision.tracker import Tip, TipTracker, TrackerSettings
 
 Array = NDArray[np.float64]
 
@@ -53,13 +54,13 @@ MACHINE_STATES = {
 class CellSettings:
     """Settings of every part of one simulated cell."""
 
-    control: ControlSettings = ControlSettings()
-    estimator: EstimatorSettings = EstimatorSettings()
-    follower: FollowerSettings = FollowerSettings()
-    motion: MotionSettings = MotionSettings()
-    toy: ToySettings = ToySettings()
-    camera: CameraSettings = CameraSettings()
-    tracker: TrackerSettings = TrackerSettings()
+    control: ControlSettings = field(default_factory=ControlSettings)
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+    follower: FollowerSettings = field(default_factory=FollowerSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    toy: ToySettings = field(default_factory=ToySettings)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,9 @@ def _judged(cell: Cell) -> Drawing:
         draw_s=(job.ended_s or world.now_s) - job.begun_s,
         planned_s=job.planned_s,
         jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),
-        jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s]) if job.estimator else 0,
+        jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s])
+        if job.estimator
+        else 0,
         starved=world.firmware.starved,
         tip_error_m=np.array(cell.tip_error_m),
         frames=cell.frames,

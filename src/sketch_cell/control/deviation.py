@@ -79,7 +79,9 @@ def resample(xy_m: Array, spacing_m: float) -> Array:
 
 def arc_length_m(xy_m: Array) -> Array:
     """Distance along a polyline (N, 2) at each of its vertices (N,) [m]."""
-    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy_m, axis=0).T))]) if len(xy_m) else np.zeros(0)
+    return (
+        np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy_m, axis=0).T))]) if len(xy_m) else np.zeros(0)
+    )
 
 
 def _match(trace: Array, line: Array) -> tuple[NDArray[np.int64], int, int]:

@@ -1,4 +1,4 @@
-"""Where the stylus really is: offset and backlash of both axes, lost steps and the camera's delay, from tips and commands.
+"""Where the stylus really is: offset, backlash, lost steps and the camera's delay, from tips and commands.
 
 Method: an extended Kalman filter on (offset x, offset y, backlash x, backlash y, delay) through a play operator,
 tip = Play_b(u) + o. When the camera and the board disagree about time by some milliseconds, the tip is uncertain along
@@ -20,9 +20,13 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
-_SPREAD = math.sqrt(3.0)  # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6
+_SPREAD = math.sqrt(
+    3.0
+)  # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
-_SETTLED_M = 2e-4  # before the tip is predicted this well, a surprise is news about the backlash, not a lost step
+_SETTLED_M = (
+    2e-4  # before the tip is predicted this well, a surprise is news about the backlash, not a lost step
+)
 _DELAY = 4
 
 
@@ -52,7 +56,9 @@ class EstimatorSettings(Settings):
     drift_m_per_sqrt_m: float = setting(
         0.0006, "drift of offset and backlash with place, per root metre of line", unit="m", minimum=0.0
     )
-    lost_step_m: float = setting(0.00072, "stylus travel of one lost electrical cycle", unit="m", minimum=1e-4)
+    lost_step_m: float = setting(
+        0.00072, "stylus travel of one lost electrical cycle", unit="m", minimum=1e-4
+    )
     lost_step_evidence: float = setting(
         12.0, "log-likelihood ratio that proves a lost step", minimum=1.0, maximum=100.0
     )
@@ -106,7 +112,7 @@ class Estimator:
     @property
     def sigma(self) -> Array:
         """Standard deviations (5,) of offset x, y, backlash x, y [m] and delay [s]."""
-        return np.sqrt(np.diag(self._covariance))
+        return np.asarray(np.sqrt(np.diag(self._covariance)))
 
     def progress(self, stamp_s: float, timeline_s: float) -> None:
         """The board had moved to `timeline_s` at `stamp_s`; calls are in order of stamps."""
@@ -135,7 +141,7 @@ class Estimator:
         jacobian[:, _DELAY] = -velocity
         noise = covariance_m2 + timing + np.eye(2) * self._settings.tip_sigma_m**2
         total = jacobian @ self._covariance @ jacobian.T + noise
-        inverse = np.linalg.inv(total)
+        inverse = np.asarray(np.linalg.inv(total), dtype=np.float64)
         if max(total[0, 0] - noise[0, 0], total[1, 1] - noise[1, 1]) < _SETTLED_M**2:
             jump = self._lost_steps(stamp_s, innovation, inverse)
             if jump is not None:
@@ -154,7 +160,7 @@ class Estimator:
         """Where the stylus should be (2,) [m] when the board is at `timeline_s` (not before the last tip)."""
         state = self._play.copy()
         self._path.advance(state, timeline_s, (self._mean[2], self._mean[3]))
-        return np.array([state.x, state.y]) + self._mean[:2]
+        return np.array([state.x + self._mean[0], state.y + self._mean[1]])
 
     def _predict(self, stamp_s: float) -> tuple[Array, Array, Array, PlayState]:
         """Mean tip, its covariance through timing alone, its velocity, and the play at that time."""

@@ -124,6 +124,24 @@ class JobStatus:
     jumps: int
     offset_m: Array
     backlash_m: Array
+    planned_s: float
+    draw_s: float
+
+    def figures(self) -> dict[str, str]:
+        """All of it as text, for a status message."""
+        numbers = {
+            "progress": self.progress,
+            "time_left_s": self.time_left_s,
+            "deviation_mm": self.deviation_m * 1e3,
+            "planned_s": self.planned_s,
+            "draw_s": self.draw_s,
+            "offset_x_mm": self.offset_m[0] * 1e3,
+            "offset_y_mm": self.offset_m[1] * 1e3,
+            "backlash_x_mm": self.backlash_m[0] * 1e3,
+            "backlash_y_mm": self.backlash_m[1] * 1e3,
+        }
+        known = {name: f"{value:.6g}" for name, value in numbers.items() if math.isfinite(value)}
+        return {"state": self.state.value, **known, "lost_steps_found": str(self.jumps)}
 
 
 @dataclass(frozen=True)
@@ -167,6 +185,9 @@ class Job:
         self._homing_seen = False
         self.begun_s: float | None = None
         self.ended_s: float | None = None
+        self.tip_m: Array | None = None
+        self.error_m = 0.0
+        self._now_s = 0.0
 
     @property
     def planned_s(self) -> float:
@@ -201,13 +222,22 @@ class Job:
             raise MachineError(f"The job is {self.state.value}: there is nothing to abort.")
         self._fail("aborted by request")
 
+    def refused(self, order: Order, reason: str) -> None:
+        """The driver refused an order: without homing or a stop there is nothing to go on with."""
+        if order is Order.HOME and self.state is JobState.HOMING:
+            self._enter(JobState.FAILED, reason)
+        elif order is Order.RESUME and self.state is JobState.DRAWING:
+            self._enter(JobState.PAUSED, reason)
+
     def step(self, now_s: float, inputs: JobInputs) -> JobOutputs:
         """Take in what was observed and say what to do next."""
+        self._now_s = now_s
         if math.isnan(self._entered_s):
             self._entered_s = self._moved_s = self._tip_s = now_s
         self._observe(now_s, inputs)
         times, points = np.zeros(0), np.zeros((0, 2))
-        if inputs.machine is MachineState.FAULT and self.state in (JobState.HOMING, JobState.DRAWING):
+        moving = self.state is JobState.DRAWING or (self.state is JobState.HOMING and self._homing_seen)
+        if inputs.machine is MachineState.FAULT and moving:
             self._fail(inputs.reason or "the driver reports a fault")
         elif self.state is JobState.HOMING:
             self._home(now_s, inputs)
@@ -237,6 +267,8 @@ class Job:
             jumps=len(estimator.jumps) if estimator else 0,
             offset_m=estimator.offset_m if estimator else np.zeros(2),
             backlash_m=estimator.backlash_m if estimator else np.zeros(2),
+            planned_s=self.planned_s,
+            draw_s=(self.ended_s or self._now_s) - self.begun_s if self.begun_s else 0.0,
         )
 
     def _observe(self, now_s: float, inputs: JobInputs) -> None:
@@ -262,9 +294,9 @@ class Job:
         if self._newest is None:
             return
         timeline_s = self._newest.timeline_s
-        tip = self.estimator.model_tip_m(timeline_s)
-        error_m = self.follower.distance_m(tip, self.follower.path.along(timeline_s))
-        self._error_sq_m2 += 0.02 * (error_m**2 - self._error_sq_m2)
+        self.tip_m = self.estimator.model_tip_m(timeline_s)
+        self.error_m = self.follower.distance_m(self.tip_m, self.follower.path.along(timeline_s))
+        self._error_sq_m2 += 0.02 * (self.error_m**2 - self._error_sq_m2)
 
     def _home(self, now_s: float, inputs: JobInputs) -> None:
         if now_s - self._entered_s > self._control.homing_timeout_s:
@@ -281,9 +313,7 @@ class Job:
         whole = route(np.vstack([start_m, corner, self.line.xy_m]), 0.0, self._control.smallest_reversal_m)
         self._lead_in_m = float(whole.along_m[-1] - self.line.along_m[-1])
         offset, backlash = self._feed_forward()
-        self.follower = Follower(
-            whole, start_m, offset, backlash, self._follower_settings, self._motion
-        )
+        self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
         self.estimator = Estimator(self._estimator_settings, self.follower.path)
         self._newest = Progress(now_s, 0.0, start_m)
         self._tip_s = self._moved_s = now_s
@@ -306,7 +336,10 @@ class Job:
         if self.begun_s is None and self.follower.path.along(timeline_s) >= self._lead_in_m:
             self.begun_s = now_s
         offset, backlash = self._feed_forward()
+        first = len(self.follower.path.time_s) == 1
         times, points = self.follower.send(timeline_s, offset, backlash)
+        if first:  # so that the driver's timeline begins where and when ours does
+            times, points = np.append(0.0, times), np.vstack([self._newest.position_m, points])
         if self.follower.finished and timeline_s >= self.follower.sent_to_s - 1e-6:
             self._enter(JobState.DONE, "")
             self.ended_s = now_s

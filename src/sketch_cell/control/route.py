@@ -27,7 +27,7 @@ class Route:
     @property
     def reversals(self) -> NDArray[np.int64]:
         """How often each axis (2,) reverses."""
-        return np.count_nonzero(np.diff(self.side, axis=0), axis=0)
+        return np.asarray(np.count_nonzero(np.diff(self.side, axis=0), axis=0))
 
     def with_take_ups(self, backlash_m: Array) -> tuple[Array, NDArray[np.int64]]:
         """Motor positions (M, 2) that draw the route on a machine with this backlash, and the vertex of each (M,).
@@ -53,8 +53,9 @@ def route(line_m: Array, tolerance_m: float, smallest_reversal_m: float) -> Rout
     line = np.asarray(line_m, dtype=np.float64)
     if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
         raise InputError("the line is not a list of finite points (x, y): plan it anew.")
-    distinct = np.concatenate([[True], np.any(np.diff(line, axis=0) != 0, axis=1)]) if len(line) else []
-    line = line[np.asarray(distinct, bool)]
+    distinct = np.ones(len(line), bool)
+    distinct[1:] = np.any(np.diff(line, axis=0) != 0, axis=1)
+    line = line[distinct]
     if len(line) < 2:
         raise InputError("the line has fewer than two distinct points: there is nothing to draw.")
     xy = simplified(line, tolerance_m)
@@ -68,9 +69,9 @@ def simplified(line_m: Array, tolerance_m: float) -> Array:
         return line_m.copy()
     scale = 1e3  # OpenCV computes in float32: millimetres from the line's middle lose nothing that matters
     middle = line_m.mean(axis=0)
-    points = ((line_m - middle) * scale).astype(np.float32).reshape(-1, 1, 2)
+    points = np.asarray((line_m - middle) * scale).astype(np.float32).reshape(-1, 1, 2)
     kept = cv2.approxPolyDP(points, tolerance_m * scale, False).reshape(-1, 2)
-    return np.asarray(kept, dtype=np.float64) / scale + middle
+    return np.asarray(kept / scale + middle, dtype=np.float64)
 
 
 @njit(cache=True)

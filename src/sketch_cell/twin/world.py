@@ -90,9 +90,7 @@ class World:
 
     def _near_switch(self) -> bool:
         settings, (x, y) = self.toy.settings, self.toy.stylus_m
-        return bool(
-            x < settings.switch_x_m + _NEAR_SWITCH_M or y < settings.switch_y_m + _NEAR_SWITCH_M
-        )
+        return bool(x < settings.switch_x_m + _NEAR_SWITCH_M or y < settings.switch_y_m + _NEAR_SWITCH_M)
 
     def _motors(self, duration_s: float, sample_period_s: float) -> Array:
         """Motor positions (n, 2) [m, screen], straight between knots taken at the ends of short advances.
@@ -114,7 +112,7 @@ class World:
         motor_m = self._motors(duration_s, sample_period_s)
         period_s = duration_s / len(motor_m)
         stylus_m = self.toy.move(motor_m, period_s)
-        times_s = self.now_s - period_s * np.arange(len(motor_m) - 1, -1, -1)
+        times_s = np.asarray(self.now_s - period_s * np.arange(len(motor_m) - 1, -1, -1), np.float64)
         self.camera.see(stylus_m, times_s)
         self._traces.append(stylus_m)
         self._times.append(times_s)
