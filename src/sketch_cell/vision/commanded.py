@@ -1,4 +1,4 @@
-"""The commanded motion as the tracker knows it, and the stylus a play operator drags behind it."""
+"""The commanded motion as the tracker knows it."""
 
 from __future__ import annotations
 
@@ -71,16 +71,3 @@ class CommandedMotion:
         gap = travel - self._velocity * turn_s - velocity * (duration_s - turn_s)
         corner = np.array([x, y]) + self._velocity * turn_s + gap * turn_s / duration_s
         return time_s + turn_s, float(corner[0]), float(corner[1])
-
-
-def dragged(motor_m: Floats, tip_m: Floats, low_m: Floats, high_m: Floats) -> Floats:
-    """Tips (N, 2) [m] dragged from tip_m by motor positions (N, 2): motor - tip stays in [low, high].
-
-    The play operator of backlash models (Krasnosel'skii and Pokrovskii 1989), per axis.
-    """
-    tips = np.empty_like(motor_m)
-    tip = np.asarray(tip_m, float)
-    for i, motor in enumerate(motor_m):
-        tip = np.minimum(np.maximum(tip, motor - high_m), motor - low_m)
-        tips[i] = tip
-    return tips

@@ -13,13 +13,16 @@ from sketch_cell.errors import InputError
 from sketch_cell.settings import Settings, setting
 from sketch_cell.vision.background import Background, View
 from sketch_cell.vision.calibration import Calibration, Floats, Lens
-from sketch_cell.vision.commanded import CommandedMotion, dragged
+from sketch_cell.vision.commanded import CommandedMotion
 from sketch_cell.vision.differencing import PlainDifference
 from sketch_cell.vision.glass import GlassSettings, calibrate, moved_px
+from sketch_cell.vision.prediction import Gap, Prediction
 from sketch_cell.vision.steady import Shake, Steady
-from sketch_cell.vision.stroke import Brush, StrokeFit, fit_stroke
+from sketch_cell.vision.stroke import Bend, Brush, StrokeFit, fit_stroke
 
 METHODS = ("stroke", "absdiff", "three_frame")
+_LOOSE_PX = 2.5  # how far a path may bend that the prediction does not explain
+_FLOOR_PX = 0.1  # what no fit of one image is better than: pixels, lens, calibration
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,11 @@ class Follower:
         self._scale = float(np.sqrt(abs(np.linalg.det(calibration.pixels_per_m(middle)))))
         radius_px = settings.line_width_m / 2 * self._scale
         self._brush = Brush(radius_px, settings.blur_px, settings.ink_darkness, 0.15)
-        self._gap = _Gap(settings.backlash_m)
+        self._gap = Gap(settings.backlash_m, self._scale)
         self._time_s: float | None = None
         self._tip = np.zeros(2)  # m
-        self._sigma_px = 0.0
-        self._hits = 0  # fits in a row that agree; two make the tip known
+        self._sigma_px = np.zeros(2)
+        self._hits = 0  # fits in a row that agree; the first only says where to look
         self._misses = 0
         self._tail: deque[Floats] = deque()
 
@@ -195,129 +198,115 @@ class Follower:
             return NoTip(time_s, "waiting for the next image")
         motor = self._motion.path(self._time_s, time_s)
         self._time_s = time_s
-        path = dragged(motor, self._tip, self._gap.low, self._gap.high)
-        path = np.vstack([self._tip, path])
-        travel = float(np.abs(np.diff(motor, axis=0)).sum()) * self._scale
-        return self._fit_and_judge(image, time_s, shake, path, motor[-1], travel)
+        if self._hits > 0:
+            prediction = self._gap.predict(motor, self._tip, self._sigma_px)
+        else:
+            prediction = self._gap.predict_lost(motor, self._tip, float(self._sigma_px.max()))
+        frame = self._axes(prediction)
+        window = self._background.window_around(frame.path_px, min(3 * prediction.sigma_px.max(), 20.0) + 8.0)
+        if window is None:
+            self._keep_predicted(prediction)
+            return NoTip(time_s, "the tip should be off the glass")
+        view = self._background.look(image, window, shake, self._brush.darkness)
+        frame = frame._replace(path_px=frame.path_px - window.origin_px)
+        fit = self._best_fit(view, frame)
+        self.last_view, self.last_path_px = view, _bent(frame, fit) + window.origin_px
+        return self._judged(time_s, view, motor, prediction, frame, fit)
 
     def _start(self, time_s: float) -> None:
         self._time_s = time_s
         self._tip = self._motion.path(time_s, time_s)[-1]
-        self._sigma_px = 0.6 * self._settings.backlash_m * self._scale
+        self._sigma_px = np.full(2, 0.6 * self._settings.backlash_m * self._scale)
         self._lose()
 
     def _lose(self) -> None:
         self._hits = 0
+        self._misses = 0
         self._tail.clear()
+        self._gap.doubt()
 
-    def _fit_and_judge(
-        self,
-        image: NDArray[np.uint8],
-        time_s: float,
-        shake: Shake,
-        path: Floats,
-        motor: Floats,
-        travel_px: float,
+    def _axes(self, prediction: Prediction) -> Bend:
+        """The prediction in pixels; a bend of 1 px moves its nodes by about 1 px along a screen axis."""
+        path_px = self._calibration.pixels_from_screen(prediction.path_m)
+        axes = self._calibration.pixels_per_m(prediction.path_m[-1]) / self._scale
+        ways = prediction.weights[:, :, None] * np.tile(axes.T, (2, 1))[None]
+        return Bend(path_px, ways, np.diag(prediction.sigma_px**-2.0), np.zeros(4))
+
+    def _best_fit(self, view: View, bend: Bend) -> StrokeFit:
+        tail = np.array(self._tail) - view.window.origin_px if self._tail else np.empty((0, 2))
+        fit = self._fit(view, bend, tail)
+        sigma = np.diag(bend.information) ** -0.5
+        surprised = bool((np.abs(fit.bends) > 2.5 * sigma).any())
+        if self._hits == 0 or surprised or fit.odd_dark > 2 or fit.misfit > 5 or fit.gain_chi2 < -5:
+            loose = bend._replace(information=np.diag(np.maximum(sigma, _LOOSE_PX) ** -2.0))
+            fit = self._fit(view, loose._replace(start=fit.bends), tail)
+            for start in _other_starts(view, bend, self._brush.darkness):
+                other = self._fit(view, loose._replace(start=start), tail)
+                if other.cost < fit.cost - 2.0:
+                    fit = other
+        return fit
+
+    def _fit(self, view: View, bend: Bend, tail: Floats) -> StrokeFit:
+        return fit_stroke(view.darkening, view.variance, view.old_ink, view.light, bend, tail, self._brush)
+
+    def _judged(
+        self, time_s: float, view: View, motor: Floats, prediction: Prediction, bend: Bend, fit: StrokeFit
     ) -> Tip | NoTip:
-        path_px = self._calibration.pixels_from_screen(path)
-        known = self._hits >= 2
-        sigma_px = self._prior_sigma(path_px, travel_px)
-        reach_px = min(3 * sigma_px, 20.0) + 8.0
-        window = self._background.window_around(path_px, reach_px)
-        if window is None:
-            self._predicted(path, sigma_px)
-            return NoTip(time_s, "the tip should be off the glass")
-        view = self._background.look(image, window, shake, self._brush.darkness)
-        fit, path_fit = self._best_fit(view, path_px - window.origin_px, sigma_px, known)
-        verdict = self._judge(view, fit, known)
-        if verdict == "disturbed":
+        ink = fit.new_ink_px
+        seen = fit.gain_chi2 >= 25 and ink >= 0.5
+        strange = abs(fit.darkness - self._brush.darkness) > 3 * self._brush.darkness_sigma
+        odd = fit.odd_bright > 4 + 0.1 * ink or fit.odd_dark > 4 + 0.3 * ink
+        if odd or (seen and strange):
             self._background.replace(view)
             self._lose()
-            self._predicted(path, min(sigma_px + 0.5, 6.0))
+            self._keep_predicted(prediction)
+            self._sigma_px = np.minimum(np.maximum(self._sigma_px, 1.0) + 0.3, 8.0)
             return NoTip(time_s, "something else than ink changed near the tip")
         self._background.absorb(view)
-        if verdict == "no ink":
-            return self._no_ink(time_s, fit, path, motor, sigma_px)
-        return self._new_ink(time_s, view, fit, path_fit, path, motor, sigma_px)
+        if not seen:
+            return self._no_ink(time_s, motor, prediction, fit)
+        return self._new_ink(time_s, view, motor, prediction, bend, fit)
 
-    def _prior_sigma(self, path_px: Floats, travel_px: float) -> float:
-        moved = float(np.linalg.norm(np.diff(path_px, axis=0), axis=1).sum())
-        return float(np.sqrt(self._sigma_px**2 + (0.15 + 0.3 * moved + 0.1 * travel_px) ** 2))
+    def _keep_predicted(self, prediction: Prediction) -> None:
+        self._tip = prediction.path_m[-1]
+        sigma = prediction.sigma_px
+        if self._hits == 0:
+            self._sigma_px = np.minimum(np.maximum(sigma[2:], 0.5), 8.0)
+        else:
+            self._sigma_px = np.minimum(sigma[:2], 8.0)
 
-    def _best_fit(self, view: View, path: Floats, sigma_px: float, known: bool) -> tuple[StrokeFit, Floats]:
-        """The best of a few starts; returns the fit and the path (N, 2) it gives, in window pixels."""
-        share = _arc_share(path) if known else np.ones(len(path))
-        tail = np.array(self._tail)[:, :] - view.window.origin_px if self._tail else np.empty((0, 2))
-        fit = self._fit(view, path, share, tail, sigma_px, np.zeros(2))
-        if not known or fit.odd_dark > 2:
-            wide = max(sigma_px, 3.0) if known else sigma_px
-            for start in _other_starts(view, path, share, self._brush.darkness):
-                other = self._fit(view, path, share, tail, wide, start)
-                if other.cost < fit.cost - 6.0:
-                    fit = other
-        return fit, path + share[:, None] * fit.shift_px
-
-    def _fit(
-        self, view: View, path: Floats, share: Floats, tail: Floats, sigma_px: float, start: Floats
-    ) -> StrokeFit:
-        information = np.eye(2) / sigma_px**2
-        return fit_stroke(
-            view.darkening,
-            view.variance,
-            view.old_ink,
-            view.light,
-            path,
-            share,
-            tail,
-            self._brush,
-            information,
-            start,
-        )
-
-    def _judge(self, view: View, fit: StrokeFit, known: bool) -> str:
-        ink = fit.new_ink_px
-        if fit.odd_bright > 4 + 0.1 * ink or fit.odd_dark > 4 + 0.3 * ink:
-            return "disturbed"
-        if fit.gain_chi2 < 25 or ink < 0.5:
-            return "no ink"
-        if abs(fit.darkness - self._brush.darkness) > 3 * self._brush.darkness_sigma:
-            return "disturbed"
-        return "ink"
-
-    def _predicted(self, path: Floats, sigma_px: float) -> None:
-        self._tip, self._sigma_px = path[-1], sigma_px
-
-    def _no_ink(self, time_s: float, fit: StrokeFit, path: Floats, motor: Floats, sigma_px: float) -> NoTip:
-        if fit.expected_ink_px > 1.5:  # it would have shown, so the tip has not moved: the gap is wider
+    def _no_ink(self, time_s: float, motor: Floats, prediction: Prediction, fit: StrokeFit) -> NoTip:
+        if fit.expected_ink_px > 1.5:  # it would have shown, so the tip has not come along yet
             self._misses += 1
-            self._sigma_px = max(self._sigma_px, 0.2)
+            self._gap.not_yet(prediction, motor[-1], self._tip)
             if self._misses > 3 or self._hits < 2:
                 self._lose()
-                self._predicted(path, min(sigma_px + 1.0, 8.0))
+                self._keep_predicted(prediction)
+                self._sigma_px = np.minimum(self._sigma_px + 0.5, 8.0)
             return NoTip(time_s, "no new ink where some was expected")
-        moved = np.linalg.norm(path[-1] - path[0]) * self._scale > 0.3
-        self._predicted(path, min(sigma_px, 6.0))
+        moved = np.linalg.norm(prediction.path_m[-1] - prediction.path_m[0]) * self._scale > 0.3
+        self._keep_predicted(prediction)
         return NoTip(time_s, "retracing: no new ink" if moved else "standing still")
 
     def _new_ink(
-        self,
-        time_s: float,
-        view: View,
-        fit: StrokeFit,
-        path_fit: Floats,
-        path: Floats,
-        motor: Floats,
-        sigma_px: float,
+        self, time_s: float, view: View, motor: Floats, prediction: Prediction, bend: Bend, fit: StrokeFit
     ) -> Tip | NoTip:
+        path_px = _bent(bend, fit) + view.window.origin_px
+        ends = bend.ways_px[-1]
+        covariance_px = ends.T @ fit.covariance @ ends * max(1.0, fit.misfit)
+        sigma = float(np.sqrt(np.linalg.eigvalsh(covariance_px)[-1]))
+        tip = self._calibration.screen_from_pixels(path_px[-1:])[0]
+        if self._hits:
+            self._gap.learn(prediction, motor, tip, fit.bends, np.sqrt(np.diag(fit.covariance)))
+        else:
+            self._gap.found(motor, tip, sigma)
+        self._gap.hold(motor[-1], tip)
         self._hits += 1
         self._misses = 0
-        covariance_px = np.linalg.inv(fit.information + np.eye(2) / sigma_px**2) * max(1.0, fit.misfit)
-        sigma = float(np.sqrt(np.linalg.eigvalsh(covariance_px)[-1]))
-        path_px = path_fit + view.window.origin_px
-        tip = self._calibration.screen_from_pixels(path_px[-1:])[0]
-        moved = np.abs(tip - self._tip) if self._hits > 2 else np.abs(path[-1] - path[0])
-        self._gap.learn(motor - tip, path[-1] - path[0], moved * self._scale > 0.5)
-        self._tip, self._sigma_px = tip, sigma
+        self._tip = tip
+        self._sigma_px = np.sqrt(
+            np.diag(fit.covariance)[:2] + (np.diag(fit.covariance)[2:] if self._hits == 1 else 0)
+        )
         self._remember(path_px)
         if fit.misfit < 2.5 and fit.new_ink_px > 3:
             self._learn_darkness(fit.darkness)
@@ -326,7 +315,7 @@ class Follower:
         if sigma > self._settings.max_sigma_px:
             return NoTip(time_s, f"unsure: the tip is known to {sigma:.1f} px only")
         metres = np.linalg.inv(self._calibration.pixels_per_m(tip))
-        floor = np.eye(2) * 0.06**2
+        floor = np.eye(2) * _FLOOR_PX**2
         return Tip(time_s, tip, metres @ (covariance_px + floor) @ metres.T)
 
     def _learn_darkness(self, darkness: float) -> None:
@@ -338,56 +327,36 @@ class Follower:
     def _remember(self, path_px: Floats) -> None:
         """Keep the last stretch of the line, as long as a half-wave."""
         for point in path_px:
-            if not self._tail or np.abs(point - self._tail[-1]).max() > 0.05:
+            if not self._tail or np.abs(point - self._tail[-1]).max() > 0.3:
                 self._tail.append(point)
         while len(self._tail) > 24:
             self._tail.popleft()
 
 
-class _Gap:
-    """The range of motor minus tip [m] per axis: learnt at its ends, where the motor drags the tip."""
-
-    def __init__(self, backlash_m: float) -> None:
-        self.low, self.high = np.full(2, -backlash_m / 2), np.full(2, backlash_m / 2)
-
-    def learn(self, gap: Floats, predicted: Floats, dragged_axes: NDArray[np.bool_]) -> None:
-        """The motor led the tip by gap (2,) after it dragged it the way of predicted (2,)."""
-        for axis in np.flatnonzero(dragged_axes):
-            ends = (self.high, self.low) if predicted[axis] > 0 else (self.low, self.high)
-            change = gap[axis] - ends[0][axis]
-            ends[0][axis] += 0.6 * change
-            if abs(change) > 0.0003:  # as lost steps do, which move both ends
-                ends[1][axis] += 0.6 * change
-        self.high = np.maximum(self.high, self.low + 1e-5)
+def _bent(bend: Bend, fit: StrokeFit) -> Floats:
+    """The fitted path (N, 2) in window pixels."""
+    path: Floats = bend.path_px + np.einsum("k,nkc->nc", fit.bends, bend.ways_px)
+    return path
 
 
-def _arc_share(path: Floats) -> Floats:
-    """How far along its length each point of a path (N, 2) is, 0..1."""
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    if along[-1] < 1e-6:
-        return np.linspace(0, 1, len(path))
-    share: Floats = along / along[-1]
-    return share
-
-
-def _other_starts(view: View, path: Floats, share: Floats, darkness: float) -> list[Floats]:
-    """Shifts that would put the path onto what darkened: first guesses when the prediction is far off."""
-    dark = view.darkening > 0.4 * darkness * view.light
-    dark &= view.variance < 1e5
-    spots, _, stats, centroids = cv2.connectedComponentsWithStats(dark.view(np.uint8), connectivity=8)
-    starts = []
-    for i in range(1, spots):
-        if stats[i, cv2.CC_STAT_AREA] >= 2:
-            starts.append((stats[i, cv2.CC_STAT_AREA], centroids[i]))
-    starts.sort(key=lambda item: -item[0])
-    middle = path.mean(axis=0) if len(path) else np.zeros(2)
-    shifts = []
-    for _, centroid in starts[:4]:
-        if share[0] == 1.0:
-            shifts.append(centroid - middle)
+def _other_starts(view: View, bend: Bend, darkness: float) -> list[Floats]:
+    """Bends that would put the path onto what darkened: first guesses when the prediction is far off."""
+    dark = (view.darkening > 0.4 * darkness * view.light) & (view.variance < 1e5)
+    count, _, stats, centroids = cv2.connectedComponentsWithStats(dark.view(np.uint8), connectivity=8)
+    spots = sorted(range(1, count), key=lambda i: -stats[i, cv2.CC_STAT_AREA])[:4]
+    start, end, middle = bend.path_px[0], bend.path_px[-1], bend.path_px.mean(axis=0)
+    ways = bend.ways_px[-1]
+    back = np.linalg.solve(ways[:2].T, start - end) if abs(np.linalg.det(ways[:2])) > 1e-6 else np.zeros(2)
+    starts = [np.array([*back, *back])]
+    for centroid in (centroids[i] for i in spots if stats[i, cv2.CC_STAT_AREA] >= 2):
+        if bend.ways_px[0].any():  # the whole path may move: by bends 2 and 3
+            shift = np.linalg.solve(ways[2:].T, centroid - middle)
+            starts.append(np.array([0.0, 0.0, *shift]))
         else:
-            shifts += [centroid - path[-1], path[0] + 2 * (centroid - path[0]) - path[-1]]
-    return shifts
+            for target in (centroid, start + 2 * (centroid - start)):
+                shift = np.linalg.solve(ways[:2].T, target - end)
+                starts.append(np.array([*shift, *shift]))
+    return starts
 
 
 def _noise_sigma(images: NDArray[np.uint8]) -> float:
