@@ -20,7 +20,7 @@ CORE = {
     "twin": {"twin", "machine"},
 }
 ROS_PACKAGES = {"rclpy", "launch", "launch_ros", "cv_bridge", "ament_index_python", "rcl_interfaces"}
-TORCH_FILES = {"picture/deblock_net.py", "picture/train_deblock.py", "picture/deblock_torch.py"}
+TORCH_FILES = {"picture/deblock_net.py", "picture/train_deblock.py", "picture/runtime_torch.py"}
 
 
 def imports(path: Path) -> set[str]:

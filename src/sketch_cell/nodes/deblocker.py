@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from sketch_cell.errors import InputError
-from sketch_cell.picture.deblock import Deblocker, DeblockSettings, repair_file_bytes
+from sketch_cell.picture.deblock import RUNTIMES, Deblocker
+from sketch_cell.picture.repair import repair_file_bytes
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.messages import (
     compressed_image_from_bytes,
@@ -20,31 +22,49 @@ from sketch_cell.ros.messages import (
 from sketch_cell.ros.parameters import declare_settings, on_settings_changed
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, SENSOR
+from sketch_cell.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class DeblockerSettings(Settings):
+    """How the deblocker runs."""
+
+    runtime: str = setting("auto", "what runs the network", choices=RUNTIMES, read_only=True)
+    strength: float = setting(
+        1.0, "from 0, the JPEG as it is, to 1, fully repaired", minimum=0.0, maximum=1.0
+    )
+    max_megapixels: float = setting(
+        64.0, "larger pictures are refused before they are decoded", unit="MP", minimum=0.0001, maximum=1000.0
+    )
+    stream: bool = setting(
+        False, "serve a camera: sensor-data QoS, the newest frame wins", read_only=True
+    )
 
 
 class DeblockerNode(Node):
-    """Repairs each picture; `stream` serves a camera (newest frame wins) instead of latched single pictures."""
+    """Repairs each picture that arrives, with the network that its file's header asks for."""
 
     def __init__(self) -> None:
         super().__init__("deblocker")
-        self._settings = declare_settings(self, DeblockSettings)
+        self._settings = declare_settings(self, DeblockerSettings)
         on_settings_changed(self, self._settings, self._change)
-        self._deblocker = Deblocker(self._settings)
-        qos = SENSOR if self.declare_parameter("stream", False).value else LATCHED
+        self._deblocker = Deblocker(self._settings.runtime)
+        qos = SENSOR if self._settings.stream else LATCHED
         self._publisher = self.create_publisher(Image, "picture/image", qos)
         self._diagnostics = Diagnostics(self)
         self.create_subscription(CompressedImage, "picture/compressed", self._on_file, qos, raw=True)
         self.create_subscription(Image, "picture/raw", self._on_image, qos, raw=True)
 
-    def _change(self, settings: DeblockSettings) -> None:
+    def _change(self, settings: DeblockerSettings) -> None:
         self._settings = settings
-        self._deblocker = Deblocker(settings)
 
     def _on_file(self, data: bytes) -> None:
         file, _ = compressed_image_from_bytes(data)
         begin_s = time.monotonic()
         try:
-            image = repair_file_bytes(file.array.tobytes(), self._deblocker, self._settings.max_megapixels)
+            image = repair_file_bytes(
+                file.array.tobytes(), self._deblocker, self._settings.max_megapixels, self._settings.strength
+            )
         except InputError as error:
             self.get_logger().error(f"{file.frame}: {error}")
             self._diagnostics.set(DiagnosticStatus.ERROR, str(error))
@@ -56,7 +76,7 @@ class DeblockerNode(Node):
         begin_s = time.monotonic()
         try:
             picture, encoding = image_from_bytes(data)
-            image = self._deblocker.repair(rgb_from(picture.array, encoding), None)
+            image = self._deblocker.repair(rgb_from(picture.array, encoding), None, self._settings.strength)
         except ValueError as error:
             self.get_logger().error(str(error))
             self._diagnostics.set(DiagnosticStatus.ERROR, str(error))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from nav_msgs.msg import Path
+from nav_msgs.msg import Path as PathMessage
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -61,11 +62,11 @@ class TwinNode(Node):
         on_settings_changed(self, self._settings, self._change)
         on_settings_changed(self, toy, self._world.toy.change, prefix="toy.")
         on_settings_changed(self, camera, self._world.camera.configure, prefix="camera.")
-        self._terminal = PseudoTerminal(self._settings.port)
+        self._terminal = PseudoTerminal(Path(self._settings.port))
         self._clock = self.create_publisher(ClockMessage, "/clock", 10)
         self._image = self.create_publisher(Image, "camera/image_raw", SENSOR)
         self._info = self.create_publisher(CameraInfo, "camera/camera_info", LATCHED)
-        self._trace = self.create_publisher(Path, "twin/trace", LATCHED)
+        self._trace = self.create_publisher(PathMessage, "twin/trace", LATCHED)
         self._glass = self.create_publisher(Image, "twin/glass", LATCHED)
         self._facts = self.create_publisher(DiagnosticStatus, "twin/facts", LATCHED)
         self.create_service(Trigger, "twin/report", self._report)

@@ -115,6 +115,7 @@ def _opened(data: bytes) -> PIL.Image.Image:
         with warnings.catch_warnings():
             # The megapixel limit is ours; Pillow's own would only add a warning to it.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            PIL.Image.init()  # `open` alone knows only the five oldest formats by name
             return PIL.Image.open(io.BytesIO(data), formats=FORMATS)
     except PIL.Image.DecompressionBombError as error:
         raise InputError(
