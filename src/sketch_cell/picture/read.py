@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 LEAST_SIDE_PX = 8
 DEFAULT_MAX_MEGAPIXELS = 64.0
 # Pillow knows more, but some of those start other programs (EPS) or are no photographs.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF")
 EXIF_ORIENTATION = 0x0112
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
@@ -115,8 +115,9 @@ def _opened(data: bytes) -> PIL.Image.Image:
         with warnings.catch_warnings():
             # The megapixel limit is ours; Pillow's own would only add a warning to it.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            PIL.Image.init()  # `open` alone knows only the five oldest formats by name
-            return PIL.Image.open(io.BytesIO(data), formats=FORMATS)
+            PIL.Image.init()  # older Pillows have no AVIF, and only now is it known
+            known = [name for name in FORMATS if name in PIL.Image.OPEN]
+            return PIL.Image.open(io.BytesIO(data), formats=known)
     except PIL.Image.DecompressionBombError as error:
         raise InputError(
             f"The photo is too large to be decoded safely: {error} Use a smaller one."
