@@ -28,8 +28,8 @@ from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.toy import ToySettings
 from sketch_cell.twin.world import World, board_for
-from sketch_cell.vision.glass import GlassSettings
 from sketch_cell.vision.calibration import Lens
+from sketch_cell.vision.glass import GlassSettings
 from sketch_cell.vision.tracker import Tip, TipTracker, TrackerSettings
 
 Array = NDArray[np.float64]

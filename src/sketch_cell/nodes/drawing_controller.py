@@ -36,7 +36,7 @@ from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
 from sketch_cell.ros.drawing_markers import DrawingMarkers
 from sketch_cell.ros.messages import path_from_bytes
-from sketch_cell.ros.parameters import declare_settings
+from sketch_cell.ros.parameters import declare_settings, on_settings_changed
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 
@@ -61,6 +61,7 @@ class DrawingControllerNode(Node):
     def __init__(self) -> None:
         super().__init__("drawing_controller")
         self._control = declare_settings(self, ControlSettings)
+        on_settings_changed(self, self._control, self._change)
         self._parts = (
             declare_settings(self, EstimatorSettings, prefix="estimator."),
             declare_settings(self, FollowerSettings, prefix="follower."),
@@ -77,7 +78,7 @@ class DrawingControllerNode(Node):
         self._status = self.create_publisher(DiagnosticStatus, "job/status", LATCHED)
         self._drawn = self.create_publisher(MarkerArray, "drawn/markers", RELIABLE)
         self._diagnostics = Diagnostics(self)
-        self._services = {
+        self._driver_services = {
             order: self.create_client(Trigger, f"stepper_driver/{order.value}") for order in Order
         }
         self.create_subscription(Path, "line/path", self._on_line, LATCHED, raw=True)
@@ -89,6 +90,10 @@ class DrawingControllerNode(Node):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._on_silence, clock=self._steady)
         self.create_timer(0.5, self._show, clock=self._steady)
+
+    def _change(self, settings: ControlSettings) -> None:
+        """Settings count from the next line on: a drawing is never changed under way."""
+        self._control = settings
 
     def _on_line(self, data: bytes) -> None:
         if self._job is not None and self._job.state in (JobState.HOMING, JobState.DRAWING, JobState.PAUSED):
@@ -144,7 +149,7 @@ class DrawingControllerNode(Node):
         tips, self._tips = tuple(self._tips), []
         outputs = self._job.step(now_s, JobInputs(self._machine, progress, tips, self._reason))
         for order in outputs.orders:
-            future = self._services[order].call_async(Trigger.Request())
+            future = self._driver_services[order].call_async(Trigger.Request())
             future.add_done_callback(partial(self._on_answer, order, self._job))
         if outputs.status.state is JobState.DRAWING:
             self._trajectory.publish(self._message(outputs))
