@@ -115,6 +115,11 @@ def test_it_homes_draws_the_whole_line_and_says_so(cell: Cell) -> None:
     markers: list[MarkerArray] = []
     cell.client.create_subscription(MarkerArray, "drawn/markers", markers.append, RELIABLE)
     cell.ready()
+
+    def shown() -> set[str]:
+        return {marker.ns for array in markers for marker in array.markers}
+
+    cell.until(lambda: {"outline", "planned"} <= shown())
     assert cell.ask("draw").success
     cell.until(lambda: cell.state() == "done")
     assert cell.driver.asked == ["home"]
@@ -124,8 +129,7 @@ def test_it_homes_draws_the_whole_line_and_says_so(cell: Cell) -> None:
     values = {pair.key: pair.value for pair in cell.status[-1].values}
     assert float(values["progress"]) == 1.0
     assert float(values["planned_s"]) > 1.0
-    namespaces = {marker.ns for array in markers for marker in array.markers}
-    assert {"outline", "planned", "drawn", "tip"} <= namespaces
+    cell.until(lambda: {"drawn", "tip"} <= shown())
 
 
 def test_pause_holds_the_driver_and_resume_goes_on(cell: Cell) -> None:
