@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -37,7 +38,7 @@ class Lens(NamedTuple):
 
     def pixels_from_flat(self, flat: Floats) -> Floats:
         """Pixels (N, 2) of undistorted image-plane points (N, 2); Brown's lens model."""
-        k1, k2, p1, p2, k3 = self.distortion[:5]
+        k1, k2, p1, p2, k3 = self.distortion[:5].tolist()
         x, y = flat[:, 0], flat[:, 1]
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
@@ -71,7 +72,8 @@ class Calibration:
 
     def screen_from_pixels(self, pixels: Floats) -> Floats:
         """Screen points (N, 2) [m] of pixels (N, 2)."""
-        return _mapped(np.linalg.inv(self.homography), self.lens.flat_from_pixels(pixels))
+        back = np.asarray(np.linalg.inv(self.homography), float)
+        return _mapped(back, self.lens.flat_from_pixels(pixels))
 
     def pixels_per_m(self, xy_m: Floats) -> Floats:
         """The Jacobian (2, 2) [px/m] of `pixels_from_screen` at one screen point (2,) [m]."""
@@ -116,3 +118,14 @@ def _mapped(homography: Floats, points: Floats) -> Floats:
     mapped = np.asarray(points, float) @ homography[:, :2].T + homography[:, 2]
     flat: Floats = mapped[:, :2] / mapped[:, 2:]
     return flat
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration in a file; `InputError` where it cannot be read."""
+    try:
+        return Calibration.from_text(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(
+            f"{path} cannot be read ({reason}): calibrate with `sketch-cell camera calibrate`."
+        ) from error

@@ -168,3 +168,8 @@ def _refined(homography: Floats, screen: Floats, flat: Floats) -> Floats:
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
     exact = np.append(np.linalg.solve(np.array(rows), flat.ravel()), 1.0).reshape(3, 3)
     return exact if np.isfinite(exact).all() else homography
+
+
+def grey_from_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey image (H, W) of a grey (H, W) or RGB (H, W, 3) one."""
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -7,6 +7,7 @@ their uncertainties say which ways the predicted path may bend.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -166,7 +167,7 @@ class Gap:
 def _subdivided(points: Floats, step: float) -> Floats:
     """The same polyline with pieces no longer than step."""
     pieces = [points[:1]]
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         count = min(40, int(np.ceil(max(abs(b[0] - a[0]), abs(b[1] - a[1])) / step)))
         if count:
             pieces.append(a + np.arange(1, count + 1)[:, None] / count * (b - a))

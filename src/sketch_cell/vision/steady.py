@@ -101,8 +101,8 @@ def _band(calibration: Calibration, shape: tuple[int, ...]) -> tuple[NDArray[np.
         line = calibration.lens.pixels_from_flat(start + share * (end - start))
         along = np.gradient(line, axis=0)
         normal = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None]
-        for offset in np.arange(-_HALF_BAND_PX, _HALF_BAND_PX + 0.5):
-            places.append(np.round(line + offset * normal).astype(int))
+        offsets = np.arange(-_HALF_BAND_PX, _HALF_BAND_PX + 0.5)
+        places += [np.round(line + offset * normal).astype(int) for offset in offsets]
     place = np.unique(np.concatenate(places), axis=0)
     inside = ((place >= 10) & (place < np.array(shape[::-1]) - 10)).all(axis=1)
     return place[inside, 1], place[inside, 0]

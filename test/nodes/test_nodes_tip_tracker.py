@@ -1,0 +1,128 @@
+"""tip_tracker as a real node: images, a lens and joint states in; the tip's place and its covariance out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from sketch_cell.machine.knobs import knobs_from_screen
+from sketch_cell.nodes.tip_tracker import TipTrackerNode
+from sketch_cell.ros.messages import image_bytes
+from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
+from sketch_cell.twin.camera import Camera, CameraSettings
+
+PERIOD_S = 1 / 30
+SPEED_M_PER_S = 0.02
+
+
+class Scene:
+    """A stylus that goes right in a straight line under a camera, as a foreign node would publish it."""
+
+    def __init__(self, spinner, **settings):
+        self.camera = Camera(CameraSettings(dropped_fraction=0.0, **settings), seed=3)
+        self.spinner, self.node, self.tips, self.debug = spinner, spinner.add(Node("scene")), [], []
+        self.images = self.node.create_publisher(Image, "camera/image_raw", SENSOR)
+        self.infos = self.node.create_publisher(CameraInfo, "camera/camera_info", LATCHED)
+        self.joints = self.node.create_publisher(JointState, "joint_states", RELIABLE)
+        self.node.create_subscription(PoseWithCovarianceStamped, "tip", self.tips.append, SENSOR)
+        width, height, matrix, distortion = self.camera.camera_info
+        info = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
+        info.k, info.d = matrix.ravel().tolist(), distortion.tolist()
+        self.infos.publish(info)
+        self.frame = 0
+
+    def place(self, time_s):
+        return np.array([0.03 + SPEED_M_PER_S * np.maximum(np.asarray(time_s) - 0.5, 0), 0.05 + 0 * time_s])
+
+    def play(self, tracker, frames):
+        """Publish frames one by one, each once the tracker has taken the one before."""
+        for _ in range(frames):
+            start_s = self.frame * PERIOD_S
+            times = start_s + np.arange(1, 34) * 1e-3
+            self.camera.see(self.place(times).T, times)
+            stamp = Time(nanoseconds=round(start_s * 1e9))
+            velocity = [SPEED_M_PER_S * float(start_s > 0.5), 0.0]
+            joints = JointState(name=["knob_y", "knob_x"])  # in another order than usual
+            joints.position = knobs_from_screen(self.place(start_s))[::-1].tolist()
+            joints.velocity = knobs_from_screen(velocity)[::-1].tolist()
+            joints.header.stamp = stamp.to_msg()
+            self.joints.publish(joints)
+            self.spinner.until(lambda: tracker.heard_joints > self.frame)
+            self.images.publish(image_bytes(self.camera.image(start_s), stamp.nanoseconds, "camera"))
+            self.spinner.until(lambda: tracker.heard_images > self.frame)
+            self.frame += 1
+
+
+class Heard(TipTrackerNode):
+    """The node, counting what came."""
+
+    heard_images = heard_joints = 0
+
+    def _on_image(self, data):
+        super()._on_image(data)
+        self.heard_images += 1
+
+    def _on_joint_states(self, message):
+        super()._on_joint_states(message)
+        self.heard_joints += 1
+
+
+def ready(spinner, scene, node):
+    spinner.add(node)
+    spinner.until(lambda: node._lens is not None and scene.images.get_subscription_count())
+    spinner.until(lambda: scene.joints.get_subscription_count() and scene.node.count_publishers("tip"))
+    return node
+
+
+def test_the_tip_is_published_where_it_is(spinner):
+    scene = Scene(spinner)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 75)
+    spinner.until(lambda: len(scene.tips) > 20)
+    tip = scene.tips[-1]
+    stamp_s = tip.header.stamp.sec + tip.header.stamp.nanosec * 1e-9
+    place = tip.pose.pose.position
+    assert tip.header.frame_id == "screen"
+    assert [place.x, place.y] == pytest.approx(scene.place(stamp_s).tolist(), abs=2e-4)
+    covariance = np.reshape(tip.pose.covariance, (6, 6))
+    assert 1e-6 < np.sqrt(covariance[0, 0]) < 2e-4
+    assert not covariance[2:].any()
+
+
+def test_debug_pictures_come_only_while_somebody_listens(spinner):
+    scene = Scene(spinner)
+    tracker = ready(spinner, scene, Heard())
+    published = []
+    tracker._debug.publish = published.append
+    scene.play(tracker, 3)
+    assert not published
+    scene.node.create_subscription(Image, "tip/debug", scene.debug.append, SENSOR)
+    spinner.until(lambda: tracker._debug.get_subscription_count())
+    scene.play(tracker, 3)
+    assert len(published) == 3
+
+
+def test_an_inactive_tracker_is_silent_and_a_cleaned_up_one_calibrates_anew(spinner):
+    scene = Scene(spinner)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 12)
+    assert tracker._tracker.calibration is not None
+    tracker.trigger_deactivate()
+    images = tracker._counts["images"]
+    scene.play(tracker, 2)
+    assert tracker._counts["images"] == images
+    tracker.trigger_cleanup()
+    assert tracker._tracker is None
+
+
+def test_a_calibration_file_that_is_missing_stops_configuration(spinner, tmp_path):
+    name = str(tmp_path / "none.json")
+    overrides = [Parameter("calibration", value=name), Parameter("autostart", value=False)]
+    tracker = spinner.add(TipTrackerNode(parameter_overrides=overrides))
+    assert tracker.trigger_configure() == TransitionCallbackReturn.FAILURE
