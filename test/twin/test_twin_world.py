@@ -56,7 +56,7 @@ def test_a_move_draws_a_line_of_its_length_less_the_play() -> None:
         world.exchange(b"", PERIOD_S)
     times, trace = world.trace(start_s)
     # the machine's space begins where the switch closes; on the way back the play is lost once
-    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.165 - 0.006 - 0.00175, abs=3e-5)
+    assert world.toy.stylus_m[0] == pytest.approx(-0.106 + 0.159 - 0.003 - 0.00175, abs=3e-5)
     assert np.all(np.diff(times) > 0)
     assert np.abs(np.diff(trace, axis=0)).max() < 0.09 * 1.2e-3 + 3e-5
 

@@ -28,6 +28,8 @@ DEFAULT_TOY: dict[str, Fault] = {
     "backlash_variation": 0.10,
     "lost_step_probability": 1e-3,
 }
+# Lost steps shift the motors against the glass, by more in an hour than the default travel leaves room for.
+ROOM: dict[str, Fault] = {"switch_x_m": -0.006, "switch_y_m": -0.006}
 PARTS: dict[str, type[Settings]] = {"toy": ToySettings, "camera": CameraSettings}
 
 
@@ -41,7 +43,7 @@ class Faults:
     def cell(self, seed: int, loop: str, motion: MotionSettings) -> CellSettings:
         """The cell that this seed gets. Only the `backlash` loop is told the toy's backlash, as if measured by hand."""
         rng = np.random.default_rng([seed, 0xFA])
-        toy = ToySettings(**_drawn(self.toy, rng))
+        toy = ToySettings(**(ROOM | _drawn(self.toy, rng)))
         estimator = EstimatorSettings()
         if loop in ("backlash", "homing"):
             estimator = dataclasses.replace(

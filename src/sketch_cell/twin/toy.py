@@ -56,8 +56,8 @@ class ToySettings(Settings):
     pull_out_m_per_s2: float = setting(
         6.0, "acceleration beyond which a motor loses an electrical cycle", unit="m/s^2", minimum=0.1
     )
-    switch_x_m: float = setting(-0.006, "where the x switch closes (below it)", unit="m")
-    switch_y_m: float = setting(-0.006, "where the y switch closes (below it)", unit="m")
+    switch_x_m: float = setting(-0.003, "where the x switch closes (below it)", unit="m")
+    switch_y_m: float = setting(-0.003, "where the y switch closes (below it)", unit="m")
     switch_repeatability_m: float = setting(
         0.00002, "standard deviation of the point where a switch closes", unit="m", minimum=0.0
     )
