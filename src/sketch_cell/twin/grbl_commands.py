@@ -176,7 +176,8 @@ class Commands:
         code = machine.settings.store(int(parameter), value[0])
         if code == 0:
             machine.stepper.inverted = tuple(machine.settings.mask(3, axis) for axis in range(3))  # type: ignore
-            machine.reports_offset_change()
+            if int(parameter) == 13:
+                yield from self._offsets_changed()
             yield from self._eeprom(2)
         return code
 
@@ -243,12 +244,11 @@ class Commands:
     def _set_modes(self, block: gcode.Block) -> Work:
         machine, state, modal = self._machine, self._machine.gcode, block.modal
         state.line_number, state.feed, state.tool = block.line_number, block.feed, block.tool
-        turning = state.modal.spindle != 5
-        if (block.spindle_rpm != state.spindle_rpm and turning) or modal.spindle != state.modal.spindle:
+        speed_changed = block.spindle_rpm != state.spindle_rpm and state.modal.spindle != 5
+        if speed_changed or modal.spindle != state.modal.spindle or modal.coolant != state.modal.coolant:
             yield from machine.wait_idle()
+            machine.accessories_changed()
         state.spindle_rpm = block.spindle_rpm
-        if modal.coolant != state.modal.coolant:
-            yield from machine.wait_idle()
         if block.non_modal == 4:
             yield from self._dwell(block.dwell_s)
         changed = modal.coordinates != state.modal.coordinates

@@ -158,7 +158,7 @@ def parse(line: str, state: State, systems: list[list[float]], *, jog: bool = Fa
         words.non_modal,
         _feed(words, state, jog),
         values.get("S", state.spindle_rpm),
-        int(values.get("T", state.tool if "T" not in values else 0)),
+        int(values.get("T", 0)),
         int(values.get("N", 0)),
         [0.0, 0.0, 0.0],
         axes,

@@ -53,6 +53,7 @@ class Suspend:
     retracted: bool = False
     restoring: bool = False
     restored: bool = False
+    asleep: bool = False
 
     def __bool__(self) -> bool:
         return self.hold_complete or self.motion_cancel or self.jog_cancel or self.door or self.retracted
@@ -85,6 +86,8 @@ class Requests:
             or self.overrides
         )
 
+
+REPORT_S = 0.0015  # what the processor needs to print a status report
 
 MOVING = ("Run", "Hold", "Door", "Home", "Sleep", "Jog")
 
@@ -133,6 +136,7 @@ class Machine:
         self.planner.feed_override = self.planner.rapid_override = 100
         self._wco_count = self._override_count = 0
         self._line = b""
+        self._reported_s = -REPORT_S
         self.serial.discard_received()
         self.clear_motion()
         self.stepper.holding = False
@@ -177,7 +181,8 @@ class Machine:
         if byte == 0x18:
             self.request_reset()
         elif byte == ord("?"):
-            requests.status = True
+            # one that comes while a report is being printed is forgotten with that report
+            requests.status = requests.status or self.now_s >= self._reported_s + REPORT_S
         elif byte == ord("!"):
             requests.hold = True
         elif byte == ord("~"):
@@ -213,7 +218,7 @@ class Machine:
         changed = pins != self.limit_pins
         self.limit_pins = pins
         armed = self.settings.flag(21) and not self.homing and self.state != "Alarm" and not self.alarm
-        if changed and armed and any(self.limits_active()):
+        if changed and armed:  # pressed or let go: the interrupt does not look
             self.request_reset()
             self.alarm = 1
 
@@ -254,10 +259,10 @@ class Machine:
         if self.requests:
             self._execute_requests()
         while self.suspend:
-            self._suspended()
+            changed = self._suspended()
             if self.requests:
                 self._execute_requests()
-            if self.suspend:
+            if self.suspend and not changed:
                 yield None
                 if self.alarm:
                     yield from self._report_alarm()
@@ -294,6 +299,7 @@ class Machine:
             raise Reset
         if requests.status:
             requests.status = False
+            self._reported_s = self.now_s
             self.print(self.status_report())
         if requests.hold or requests.door or requests.cancel or requests.sleep:
             self._begin_hold()
@@ -372,24 +378,25 @@ class Machine:
             self.suspend = Suspend()
             self.state = "Idle"
 
-    def _suspended(self) -> None:
-        """Once the hold is complete, an open door or sleep switches the spindle off and can be left."""
+    def _suspended(self) -> bool:
+        """Once the hold is complete, an open door or sleep switches the spindle off; whether anything changed."""
         suspend = self.suspend
         if not suspend.hold_complete or self.state not in ("Door", "Sleep"):
-            return
+            return False
         if not suspend.retracted:
             suspend.retracted = True
-        elif self.state == "Sleep":
-            if not self.asleep:
+            self._override_count = 0
+            return True
+        if self.state == "Sleep":
+            if not suspend.asleep:
                 self.print(report.message("Sleeping"))
-                self.asleep = True
-        else:
-            suspend.door = False
-            if suspend.restoring:
-                suspend.restored = True
-                self.requests.start = True
-
-    asleep = False
+            suspend.asleep = True
+            return False
+        suspend.door = False
+        if suspend.restoring:
+            suspend.restored = True
+            self.requests.start = True
+        return False
 
     def _apply_overrides(self) -> None:
         feed, rapid, spindle = self.planner.feed_override, self.planner.rapid_override, self.spindle_override
@@ -468,7 +475,7 @@ class Machine:
             free = 15 - len(self.planner.blocks)
             parts.append(f"Bf:{free},{128 - len(self.serial.received)}")
         speed = self.stepper.speed * 60 if self.state in ("Run", "Home", "Hold", "Jog", "Door") else 0.0
-        parts.append(f"FS:{report.rate(speed, inches)},0")
+        parts.append(f"FS:{report.rate(speed, inches)},{self._spindle_rpm():.0f}")
         pins = self._pin_letters()
         if pins:
             parts.append("Pn:" + pins)
@@ -510,9 +517,20 @@ class Machine:
             parts += self._accessories()
         return parts
 
+    def _spindle_rpm(self) -> float:
+        if self.gcode.modal.spindle == 5 or not self.gcode.spindle_rpm:
+            return 0.0
+        wanted = self.gcode.spindle_rpm * self.spindle_override / 100
+        return min(max(wanted, self.settings[31]), self.settings[30])
+
+    def accessories_changed(self) -> None:
+        """The next status report tells overrides and accessories."""
+        self._override_count = 0
+
     def _accessories(self) -> list[str]:
         modal = self.gcode.modal
-        letters = {3: "S", 4: "C"}.get(modal.spindle, "") + ("F" if modal.coolant == 8 else "")
+        spindle = {3: "S", 4: "C"}.get(modal.spindle, "") if self._spindle_rpm() else ""
+        letters = spindle + ("F" if modal.coolant == 8 else "")
         return ["A:" + letters] if letters else []
 
 

@@ -1,6 +1,6 @@
 """Grbl's stepper in the twin: blocks become 10 ms segments, segments become steps at given times.
 
-As in the real firmware up to five segments are prepared ahead, so a feed hold acts about 50 ms late; within a
+As in the real firmware up to five segments are prepared, so a feed hold acts about 50 ms late; within a
 segment the step rate is constant. Units: steps, millimetres, seconds on the firmware's own time.
 """
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sketch_cell.twin.grbl_planner import AXES, Block, Planner
 
 SEGMENT_S = 0.010
-SEGMENTS_AHEAD = 5
+SEGMENTS_AHEAD = 4  # besides the running one
+SLOWEST_STEP_S = 65535 * 8 / 16e6  # the step timer cannot count further, so slower moves run at this pace
 FEWEST_STEPS = 1.25  # a slower segment is stretched until it holds at least one whole step
 
 
@@ -254,7 +255,8 @@ class Stepper:
         steps = [
             _share(done, s, block.events) - _share(self._events_done, s, block.events) for s in block.steps
         ]
-        self._segments.append(Segment(steps, max(duration_s, 1e-6)))
+        longest_s = (done - self._events_done) * SLOWEST_STEP_S
+        self._segments.append(Segment(steps, max(min(duration_s, longest_s), 1e-6)))
         self._events_done, self._steps_left = done, steps_left
         block.millimetres = left_mm
         if self._phases:
