@@ -1,0 +1,272 @@
+"""Single sweets in a photo, as outlines: by colour difference and watershed, by threshold, or as circles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sketch_cell.errors import InputError
+from sketch_cell.mosaic.sheet import (
+    Sheet,
+    difference_to_sheet,
+    find_sheet,
+    lab_image,
+    marker_corners,
+    marker_edge_px,
+)
+from sketch_cell.mosaic.sweets_settings import SweetsSettings
+
+WORKING_PX = 1000  # longest edge at which sweets are sought; chips are cut from the photo itself
+LEAST_LEVEL, MOST_LEVEL = 11.0, 26.0  # CIELAB difference between sheet and sweet
+LEAST_RADIUS_PX = 5.0  # at working size
+LARGEST_GLEAM = 0.6  # of the squared radius
+LEAST_SHINE = -1.5  # of lightness L*, over the sheet's
+SADDLE = 0.82  # two peaks are one sweet where the ridge between them stays above this share of the lower one
+
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sweet:
+    """One sweet: its outline (n, 2) in the photo's pixels, x right and y down."""
+
+    outline_px: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The sweets of one photo, the sheet they lie on, and pixels per metre where a marker gave the scale."""
+
+    sweets: tuple[Sweet, ...]
+    sheet: Sheet
+    pixels_per_m: float | None
+
+
+def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentation:
+    """Find every whole sweet in a photo, uint8 (H, W, 3).
+
+    Sweets cut by the photo's edge are left out. Raises `InputError` where there is no sweet.
+    """
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or min(photo.shape[:2]) < 16:
+        raise InputError("a photo of sweets must be in colour, 8 bits, and at least 16 x 16 pixels.")
+    scale = min(1.0, WORKING_PX / max(photo.shape[:2]))
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
+    small = np.asarray(small, np.uint8)
+    corners = marker_corners(small)
+    pixels_per_m = None if corners is None else marker_edge_px(corners) / settings.marker_m
+    lab = lab_image(cv2.GaussianBlur(small, (0, 0), 1.0))
+    sheet = find_sheet(lab)
+    if settings.method == "threshold":
+        mask = threshold_mask(small, settings.threshold, settings.level)
+    else:
+        mask = lab_mask(lab, sheet)
+    if corners is not None:
+        cv2.fillConvexPoly(mask, np.round(_grown(corners, 1.35)).astype(np.int32), 0)
+    if settings.method == "hough":
+        radius = settings.radius_px * scale
+        if not radius and pixels_per_m:
+            radius = 0.5 * settings.diameter_m * pixels_per_m
+        outlines = _circles(small, mask, radius or _typical_radius(mask))
+    else:
+        outlines = _outlines(mask, split=settings.method == "lab")
+    if not outlines:
+        raise InputError("no sweets are in the photo: lay them on a plain sheet of another colour, away from the edge.")
+    sweets = tuple(Sweet(((outline + 0.5) / scale - 0.5).astype(np.float32)) for outline in outlines)
+    return Segmentation(sweets, sheet, None if pixels_per_m is None else pixels_per_m / scale)
+
+
+def threshold_mask(photo: NDArray[np.uint8], kind: str, level: int) -> Mask:
+    """The notebook's way: grey, blur, threshold, erosion, dilation; sweets are darker than the sheet."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 2.0)
+    if kind == "fixed":
+        _, mask = cv2.threshold(grey, level, 255, cv2.THRESH_BINARY_INV)
+    elif kind == "otsu":
+        _, mask = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    else:
+        window = max(3, min(photo.shape[:2]) // 4 * 2 + 1)
+        mask = cv2.adaptiveThreshold(
+            grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY_INV, window, 12
+        )
+    kernel = _disc(5)
+    return np.asarray(cv2.dilate(cv2.erode(mask, kernel), kernel), np.uint8)
+
+
+def lab_mask(lab: NDArray[np.float32], sheet: Sheet) -> Mask:
+    """What stands out from the sheet by its colour (H, W), gleams filled, what reaches the photo's edge left out."""
+    bare = sheet.lab(lab.shape[1], lab.shape[0])
+    difference = difference_to_sheet(lab, bare)
+    scaled = np.clip(difference * 3.0, 0, 255).astype(np.uint8)
+    level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    mask = (difference > np.clip(0.8 * level / 3.0, LEAST_LEVEL, MOST_LEVEL)).astype(np.uint8) * 255
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(3))
+    return _fill_gleams(_without_edge(np.asarray(mask, np.uint8)), lab[..., 0] - bare[..., 0])
+
+
+def _without_edge(mask: Mask) -> Mask:
+    """The mask without the parts that reach the photo's edge: the table, or sweets cut off."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=255)
+    cv2.floodFill(framed, None, (0, 0), 0)
+    return framed[1:-1, 1:-1].copy()
+
+
+def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
+    """Fill the holes that are gleams, not gaps between sweets that touch.
+
+    `brightness` (H, W) is lightness over the sheet's: a gap lies in shadow, a gleam outshines the sheet.
+    """
+    radius = _typical_radius(mask)
+    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    filled = mask.copy()
+    for index, contour in enumerate(contours):
+        if hierarchy[0][index][3] < 0:
+            continue
+        left, top, width, height = cv2.boundingRect(contour)
+        hole = mask[top : top + height, left : left + width] == 0
+        shine = float(np.median(brightness[top : top + height, left : left + width][hole]))
+        area = cv2.contourArea(contour)
+        if area < LARGEST_GLEAM * radius**2 and shine > LEAST_SHINE:
+            cv2.drawContours(filled, contours, index, 255, -1)
+    return filled
+
+
+def _typical_radius(mask: Mask) -> float:
+    """Radius [pixels] of the sweets in a mask: median of the largest inscribed discs, weighted by area."""
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    radii = _peaks(distance, LEAST_RADIUS_PX)[1]
+    if not len(radii):
+        return LEAST_RADIUS_PX
+    radii = np.sort(radii)
+    weight = np.cumsum(radii**2)
+    return float(radii[np.searchsorted(weight, 0.5 * weight[-1])])
+
+
+def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Local maxima (n, 2) x, y and heights (n,) of a distance transform, at least `least` high."""
+    smooth = cv2.GaussianBlur(distance, (0, 0), 1.5)
+    highest = cv2.dilate(smooth, _disc(9))
+    y, x = np.nonzero((smooth >= highest - 1e-6) & (distance >= least))
+    heights = smooth[y, x]
+    order = np.argsort(-heights, kind="stable")
+    return np.stack([x, y], axis=1)[order], heights[order]
+
+
+def _outlines(mask: Mask, *, split: bool) -> list[NDArray[np.float32]]:
+    """Outlines (n, 2) [pixels] of the sweets in a mask; `split` parts those that touch."""
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    radius = _typical_radius(mask)
+    least = max(LEAST_RADIUS_PX, 0.45 * radius)
+    # Pen strokes and ruled lines are thinner than any sweet: only what a disc that size fits in remains.
+    body = cv2.dilate((distance > 0.5 * least).astype(np.uint8), _disc(2 * int(0.5 * least) + 1))
+    body &= mask > 0
+    if split:
+        labels = _watershed(distance, body, least)
+    else:
+        _, labels = cv2.connectedComponents(body)
+    outlines = []
+    for label, (left, top, width, height) in _boxes(labels):
+        part = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
+        outline = _outline(part, (left, top), mask.shape, radius)
+        if outline is not None:
+            outlines.append(outline)
+    return outlines
+
+
+def _boxes(labels: NDArray[np.int32]) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """Label and bounding box (left, top, width, height) of each region above 0."""
+    from scipy.ndimage import find_objects
+
+    return [
+        (index + 1, (box[1].start, box[0].start, box[1].stop - box[1].start, box[0].stop - box[0].start))
+        for index, box in enumerate(find_objects(labels))
+        if box is not None
+    ]
+
+
+def _watershed(distance: NDArray[np.float32], body: Mask, least: float) -> NDArray[np.int32]:
+    """Regions (H, W), 1 and up, one to a sweet: the distance transform's hills, shallow saddles ignored."""
+    from skimage.segmentation import watershed
+
+    points, heights = _peaks(distance, least)
+    groups = _merged(distance, points, heights)
+    markers = np.zeros(body.shape, np.int32)
+    markers[points[:, 1], points[:, 0]] = groups + 1
+    return np.asarray(watershed(-distance, markers, mask=body > 0), np.int32)
+
+
+def _merged(
+    distance: NDArray[np.float32], points: NDArray[np.int64], heights: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Group (n,) of each peak: peaks joined by a ridge that hardly dips are one long or noisy sweet."""
+    parent = np.arange(len(points))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = int(parent[i])
+        return i
+
+    share = np.linspace(0.0, 1.0, 24)[:, None]
+    for i in range(len(points)):
+        apart = np.linalg.norm(points[:i] - points[i], axis=1)
+        for j in np.flatnonzero(apart < 1.6 * (heights[:i] + heights[i])):
+            line = np.round(points[i] * (1 - share) + points[j] * share).astype(int)
+            if distance[line[:, 1], line[:, 0]].min() > SADDLE * min(heights[i], heights[j]):
+                parent[root(i)] = root(int(j))
+    return np.array([root(i) for i in range(len(points))], np.int64)
+
+
+def _outline(
+    part: Mask, corner: tuple[int, int], shape: tuple[int, ...], radius: float
+) -> NDArray[np.float32] | None:
+    """Outline (n, 2) of a region, or None where it is no whole sweet."""
+    contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=corner)
+    contour = max(contours, key=cv2.contourArea)
+    area, hull = cv2.contourArea(contour), cv2.convexHull(contour)
+    if area < 0.25 * np.pi * radius**2 or area > 6.0 * np.pi * radius**2:
+        return None
+    if area < 0.8 * cv2.contourArea(hull):
+        return None
+    points = contour[:, 0].astype(np.float32)
+    low, high = points.min(axis=0), points.max(axis=0)
+    if low.min() < 1 or high[0] > shape[1] - 2 or high[1] > shape[0] - 2:
+        return None
+    return points
+
+
+def _circles(photo: NDArray[np.uint8], mask: Mask, radius: float) -> list[NDArray[np.float32]]:
+    """Outlines of circles of one radius [pixels]: Hough's transform where the mask has something."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), max(0.8, 0.05 * radius))
+    found = cv2.HoughCircles(
+        grey,
+        cv2.HOUGH_GRADIENT,
+        dp=1.0,
+        minDist=1.7 * radius,
+        param1=60,
+        param2=max(8.0, 0.45 * radius),
+        minRadius=max(2, round(0.88 * radius)),
+        maxRadius=round(1.12 * radius) + 1,
+    )
+    circles = np.zeros((0, 3)) if found is None else found[0]
+    angle = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    outlines = []
+    for x, y, size in circles:
+        inside = np.zeros_like(mask)
+        cv2.circle(inside, (round(float(x)), round(float(y))), round(0.8 * float(size)), 1, -1)
+        outline = np.array([x, y]) + size * ring
+        whole = outline.min() >= 0 and np.all(outline.max(axis=0) <= np.array(mask.shape[::-1]) - 1)
+        if whole and (mask[inside > 0] > 0).mean() > 0.8:
+            outlines.append(outline.astype(np.float32))
+    return outlines
+
+
+def _grown(corners: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    middle = corners.mean(axis=0)
+    result: NDArray[np.float32] = middle + factor * (corners - middle)
+    return result
+
+
+def _disc(size: int) -> Mask:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
