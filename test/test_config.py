@@ -39,15 +39,32 @@ def test_there_are_files_to_check():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_key_is_a_declared_parameter(path, ros, tmp_path):
+    shared: set[str] = set()
+    declared: set[str] = set()
     for pattern, content in yaml.safe_load(path.read_text()).items():
+        keys = _flat(content["ros__parameters"])
+        if pattern == "/**":
+            shared |= set(keys)
+            continue
         name = pattern.removeprefix("/**/")
-        given = content["ros__parameters"]
         node = node_class(name)()
         try:
-            for key in _flat(given):
+            for key in keys:
                 assert node.has_parameter(key), f"{path.name}: {name} has no parameter {key}"
+            declared |= {key for key in shared if node.has_parameter(key)}
         finally:
             node.destroy_node()
+    assert shared <= declared, f"{path.name}: no node has {shared - declared}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_file_sets_what_the_table_sets(path, tmp_path):
+    """Where both give a parameter, a file's node pattern would silently win over the launch argument."""
+    content = yaml.safe_load(path.read_text())
+    for spec in cell_nodes(CellSettings(), work_folder=tmp_path):
+        for pattern in ("/**", f"/**/{spec.name}"):
+            given = content.get(pattern, {}).get("ros__parameters", {})
+            assert not set(spec.parameters) & set(_flat(given)), f"{path.name}: {pattern}"
 
 
 def test_every_node_of_the_twin_cell_can_be_imported(tmp_path):

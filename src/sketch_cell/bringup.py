@@ -12,7 +12,8 @@ from sketch_cell.settings import Settings, setting
 
 ParameterValue = bool | int | float | str
 
-LOOPS = ("closed", "open", "backlash", "homing")
+# What a person calls the loop -> what the controller calls it.
+LOOPS = {"closed": "camera", "open": "open", "backlash": "backlash", "homing": "homing"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class CellSettings(Settings):
     port: str = setting("", "serial port of the Grbl board, such as /dev/ttyUSB0 (machine grbl)")
     photo: str = setting("", "picture file, or folder to watch")
     camera: str = setting("twin", "twin, a device such as /dev/video0, or topic: an image topic that exists")
-    loop: str = setting("closed", "how the drawing is kept true", choices=LOOPS)
+    loop: str = setting("closed", "how the drawing is kept true", choices=tuple(LOOPS))
     params_file: str = setting("", "parameters of all nodes; by default config/<machine>.yaml")
     use_sim_time: bool = setting(True, "take time from /clock (machine twin)")
 
@@ -53,7 +54,7 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
         NodeSpec("deblocker", "planning"),
         NodeSpec("line_planner", "planning"),
         NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, "port": port}),
-        NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": cell.loop}),
+        NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": LOOPS[cell.loop]}),
     ]
     if cell.loop == "closed":
         nodes.append(NodeSpec("tip_tracker", "vision", lifecycle=True, parameters=sim))

@@ -97,9 +97,10 @@ class Demo:
 
             until(answered, "starting the job")
             until(lambda: observer.status.get("state") not in (None, "idle"), "starting the job")
-            until(lambda: observer.status.get("state") in ("done", "failed"), "")
-            if observer.status["state"] == "failed":
-                raise SketchCellError(f"the drawing failed: {observer.status['message']}")
+            until(lambda: observer.status.get("state") in ("done", "failed", "paused"), "")
+            if observer.status["state"] != "done":
+                state, reason = observer.status["state"], observer.status["message"]
+                raise SketchCellError(f"the drawing {state}: {reason}\n{processes.last_words('stepper_driver')}")
             until(_once(observer.ask("twin/report")), "reading the glass")
             until(
                 lambda: observer.trace_m is not None and "twin/glass" in observer.pictures,

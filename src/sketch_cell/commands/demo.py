@@ -13,7 +13,7 @@ from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file
 @click.command()
 @click.argument("photo", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--loop", type=click.Choice(LOOPS), default="closed", show_default=True, help="How it is kept true."
+    "--loop", type=click.Choice(list(LOOPS)), default="closed", show_default=True, help="How it is kept true."
 )
 @click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
 @click.option("--params-file", default="", help="Parameters of all nodes instead of config/twin.yaml.")

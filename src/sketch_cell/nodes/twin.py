@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
-from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.machine.board import BoardSettings
 from sketch_cell.ros.diagnostics import status_message
 from sketch_cell.ros.messages import image_bytes, path_bytes
 from sketch_cell.ros.parameters import declare_settings, on_settings_changed
@@ -27,7 +27,7 @@ from sketch_cell.settings import Settings, setting
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.pseudo_terminal import PseudoTerminal
 from sketch_cell.twin.toy import ToySettings
-from sketch_cell.twin.world import BoardSettings, World
+from sketch_cell.twin.world import World
 
 # The truth is published as points at least this far apart in place or time: enough for any report.
 TRACE_SPACING_M = 1e-4
@@ -57,8 +57,7 @@ class TwinNode(Node):
         toy = declare_settings(self, ToySettings, prefix="toy.")
         camera = declare_settings(self, CameraSettings, prefix="camera.")
         board = declare_settings(self, BoardSettings, prefix="board.")
-        motion = declare_settings(self, MotionSettings, prefix="motion.")
-        self._world = World(toy, camera, board, motion, self._settings.seed)
+        self._world = World(toy, camera, board, seed=self._settings.seed)
         on_settings_changed(self, self._settings, self._change)
         on_settings_changed(self, toy, self._world.toy.change, prefix="toy.")
         on_settings_changed(self, camera, self._world.camera.configure, prefix="camera.")
