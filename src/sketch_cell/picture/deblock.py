@@ -44,7 +44,7 @@ class Deblocker:
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
-        kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
+        kind = "blind" if luma_table is None else "banded"
         sets = load_weights(kind)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, sets, position)

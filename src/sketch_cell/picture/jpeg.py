@@ -163,9 +163,12 @@ def _quantisation_tables(content: bytes) -> dict[int, NDArray[np.int64]]:
     while content:
         precision, number = content[0] >> 4, content[0] & 15
         size = 128 if precision else 64
-        values = np.frombuffer(content[1 : 1 + size], ">u2" if precision else np.uint8).astype(np.int64)
-        if len(values) != 64 or values.min() == 0:
-            raise _broken("a quantisation table in its header is damaged")
+        part = content[1 : 1 + size]
+        if len(part) != size:
+            raise _broken("a quantisation table in its header is cut short")
+        values = np.frombuffer(part, ">u2" if precision else np.uint8).astype(np.int64)
+        if values.min() == 0:
+            raise _broken("a quantisation table in its header holds a zero")
         table = np.zeros(64, np.int64)
         table[ZIGZAG] = values
         tables[number] = table.reshape(8, 8)

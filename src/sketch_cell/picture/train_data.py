@@ -48,10 +48,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Damage:
-    """How pictures are spoilt in one stage of training: `colour`, `grey` or `mixed`, and its habits."""
+    """How often, of all pictures, a JPEG is grey, was another JPEG before, or has lost its grid's origin."""
 
-    kind: str = "mixed"
-    double_share: float = 0.12
+    grey_share: float = 0.3
+    double_share: float = 0.1
     off_grid_share: float = 0.0
 
 
@@ -190,7 +190,7 @@ def smooth_crop(rng: np.random.Generator) -> Image:
     coarse = coarse * rng.uniform(0.1, 1, 3) + coarse.mean(axis=2, keepdims=True)
     sky = cv2.resize(coarse, (CROP_PX, CROP_PX), interpolation=cv2.INTER_CUBIC) + rng.uniform(30, 225, 3)
     sky += rng.normal(0, rng.choice([0.3, 0.5, 1.0, 2.0]), sky.shape)
-    return np.clip(np.rint(sky), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(sky), 0, 255), np.uint8)
 
 
 class Crops:
@@ -214,7 +214,7 @@ class Crops:
 
 
 def _pair(crop: Image, quality: int, damage: Damage, rng: np.random.Generator) -> tuple[Image, Image]:
-    grey = damage.kind == "grey" or (damage.kind == "mixed" and rng.random() < 0.3)
+    grey = bool(rng.random() < damage.grey_share)
     sampling = str(rng.choice(["420", "422", "444"], p=[0.62, 0.12, 0.26]))
     if grey:
         crop = cv2.cvtColor(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "weights"
-KINDS = ("blind", "grey", "colour")
+KINDS = ("blind", "banded")
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
 POSITION_STEP = 0.125
 
@@ -53,7 +53,7 @@ class WeightSets:
 
 @cache
 def load_weights(kind: str, layout: str = "fast") -> WeightSets:
-    """The shipped sets of `kind` (blind, grey or colour)."""
+    """The shipped sets of `kind` (blind or banded)."""
     return read_weights(FOLDER / f"{layout}_{kind}.npz")
 
 

@@ -1,0 +1,240 @@
+"""`sketch-cell repair IN OUT`: JPEG damage repaired in a file or in every picture of a folder."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from sketch_cell.commands.console import console, progress
+from sketch_cell.errors import InputError
+from sketch_cell.files import whole_file, write_whole
+from sketch_cell.picture.deblock import RUNTIMES, Deblocker
+from sketch_cell.picture.read import Photo, finished, open_photo, upright
+from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired
+
+Image = NDArray[np.uint8]
+
+# Suffixes that are read from a folder, and the format of each suffix that is written.
+READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+# The quickest PNG level, as most of a large picture's time would go there; JPEG and WebP nearly free of new damage.
+SAVE_OPTIONS: dict[str, dict[str, object]] = {
+    "PNG": {"compress_level": 1},
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "WEBP": {"quality": 95, "method": 2},
+}
+FRAMES_PER_S = 30
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to do with every picture."""
+
+    deblocker: Deblocker
+    strength: float
+    max_megapixels: float
+    compare: Path | None = None
+    side_by_side: Path | None = None
+    zoom_video: Path | None = None
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 keeps the JPEG."
+)
+@click.option("--format", "suffix", type=click.Choice(["png", "jpg", "webp"]), default="png", show_default=True,
+              help="Format of what is written into a folder.")  # fmt: skip
+@click.option(
+    "--compare", type=click.Path(path_type=Path), help="Undamaged original: print the distance to it."
+)
+@click.option(
+    "--side-by-side",
+    type=click.Path(path_type=Path),
+    help="Write JPEG and repair (and original) as one picture.",
+)
+@click.option(
+    "--zoom-video", type=click.Path(path_type=Path), help="Write an MP4 that zooms into the comparison."
+)
+@click.option(
+    "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the network."
+)
+@click.option(
+    "--max-megapixels", type=float, default=150.0, show_default=True, help="Refuse larger pictures."
+)
+def repair(source: Path, target: Path, suffix: str, runtime: str, **options: object) -> None:
+    """Repair the JPEG damage in IN, a picture or a folder of them, and write OUT (PNG, JPEG or WebP)."""
+    work = Work(Deblocker(runtime), **options)  # type: ignore[arg-type]
+    if source.is_dir():
+        _repair_folder(source, target, f".{suffix}", work)
+    else:
+        _repair_file(source, target, work)
+
+
+def _repair_folder(source: Path, target: Path, suffix: str, work: Work) -> None:
+    if work.compare or work.side_by_side or work.zoom_video:
+        raise InputError("--compare, --side-by-side and --zoom-video need one picture as IN, not a folder.")
+    jobs = _folder_jobs(source, target, suffix)
+    refused = []
+    with progress(f"Repairing {source}", len(jobs)) as advance:
+        for path, goal in jobs.items():
+            try:
+                _repair_file(path, goal, work)
+            except InputError as error:
+                console.print(f"{path}: {error}", markup=False)
+                refused.append(path.name)
+            advance(1)
+    if refused:
+        raise InputError(
+            f"{len(refused)} of {len(jobs)} pictures could not be repaired: {', '.join(refused)}."
+        )
+
+
+def _folder_jobs(source: Path, target: Path, suffix: str) -> dict[Path, Path]:
+    """Which file becomes which, names kept but for the suffix."""
+    paths = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in READ_SUFFIXES)
+    if not paths:
+        raise InputError(
+            f"{source} holds no pictures. Choose a folder with JPEG, PNG, WebP, TIFF or BMP files."
+        )
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target} is a file, but IN is a folder. Name a folder for the repaired pictures.")
+    jobs: dict[Path, Path] = {}
+    for path in paths:
+        goal = target / f"{path.stem}{suffix}"
+        # Two files of one name: the second keeps its old suffix as part of its name.
+        jobs[path] = goal if goal not in jobs.values() else target / f"{path.name}{suffix}"
+    return jobs
+
+
+def _repair_file(source: Path, target: Path, work: Work) -> None:
+    format_name = FORMATS.get(target.suffix.lower())
+    if target.is_dir() or format_name is None:
+        raise InputError(f"{target} names no picture format. End it in .png, .jpg or .webp.")
+    data = _bytes_of(source)
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target} is the picture to be repaired. Choose another name for OUT.")
+    photo = open_photo(data, work.max_megapixels)
+    if photo.jpeg is not None and photo.jpeg.quality > HIGHEST_QUALITY:
+        console.print(
+            f"{source} is a JPEG of quality {photo.jpeg.quality}: it is left as it is.", markup=False
+        )
+        if format_name == "JPEG":
+            write_whole(target, data)
+            return
+    result = repaired(photo, work.deblocker, work.strength)
+    _save(result, target, format_name)
+    if work.compare or work.side_by_side or work.zoom_video:
+        _show(photo, result, work)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Name an existing picture.") from error
+
+
+def _save(photo: Photo, target: Path, format_name: str) -> None:
+    """Write upright pixels with their transparency and colour profile."""
+    pixels = upright(in_eight_bits(photo.pixels), photo.orientation)
+    profile = photo.profile
+    if format_name == "JPEG" and photo.alpha is not None:
+        # JPEG has no transparency: what shows through is white, as everywhere in this package.
+        pixels, profile = in_eight_bits(finished(photo)), None
+    image = PIL.Image.fromarray(pixels)
+    if photo.alpha is not None and format_name != "JPEG":
+        image.putalpha(PIL.Image.fromarray(upright(photo.alpha, photo.orientation)))
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format_name, icc_profile=profile, **SAVE_OPTIONS[format_name])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{target} cannot be written as {format_name}: {error}. Choose .png.") from error
+    write_whole(target, buffer.getvalue())
+
+
+def _show(photo: Photo, result: Photo, work: Work) -> None:
+    """Print and draw the comparisons that were asked for."""
+    before, after = in_eight_bits(finished(photo)), in_eight_bits(finished(result))
+    original = _original(work, after.shape) if work.compare else None
+    if original is not None:
+        _print_qualities({"JPEG": before, "repaired": after}, original)
+    panels = {"original": original} if original is not None else {}
+    panels["JPEG"] = before
+    if work.side_by_side:
+        from sketch_cell.picture.comparison import side_by_side
+
+        picture = side_by_side({**panels, "repaired": after})
+        with whole_file(work.side_by_side) as path:
+            PIL.Image.fromarray(picture).save(path, FORMATS.get(path.suffix.lower(), "PNG"))
+    if work.zoom_video:
+        if photo.jpeg is not None:
+            from sketch_cell.picture.classical import deblock_classically
+
+            table = photo.jpeg.luma_table
+            filtered = Photo(deblock_classically(in_eight_bits(photo.pixels), table), photo.alpha, photo.profile,
+                             photo.orientation, photo.jpeg)  # fmt: skip
+            panels["filter"] = in_eight_bits(finished(filtered))
+        write_video(work.zoom_video, {**panels, "network": after})
+
+
+def _original(work: Work, shape: tuple[int, ...]) -> Image:
+    assert work.compare is not None
+    original = in_eight_bits(finished(open_photo(_bytes_of(work.compare), work.max_megapixels)))
+    if original.ndim == 3 and len(shape) == 2:
+        from sketch_cell.picture.quality import luma
+
+        original = luma(original)
+    if original.shape != shape:
+        raise InputError(
+            f"{work.compare} is {original.shape[1]} x {original.shape[0]} pixels, but the repaired picture is "
+            f"{shape[1]} x {shape[0]}. Compare with its own original."
+        )
+    return original
+
+
+def _print_qualities(pictures: dict[str, Image], original: Image) -> None:
+    from sketch_cell.picture.quality import quality
+
+    click.echo(f"{'':10}{'RMSE':>8}{'PSNR dB':>10}{'SSIM':>8}{'PSNR-B dB':>11}")
+    for name, picture in pictures.items():
+        q = quality(picture, original)
+        click.echo(f"{name:10}{q.rmse:8.3f}{q.psnr_db:10.3f}{q.ssim:8.4f}{q.psnr_b_db:11.3f}")
+
+
+def write_video(path: Path, panels: dict[str, Image]) -> None:
+    """Write the zooming comparison as H.264 in an MP4; needs the package `av`."""
+    from sketch_cell.picture.comparison import FRAMES, most_changed, zoom_frames
+
+    try:
+        import av
+    except ImportError as error:
+        raise InputError("--zoom-video needs the package av. Install it with: pip install av.") from error
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"{path} is not an MP4. End its name in .mp4.")
+    centre = most_changed(panels["JPEG"], panels["network"])
+    with (
+        whole_file(path) as temporary,
+        progress("Filming", FRAMES) as advance,
+        av.open(str(temporary), "w") as film,
+    ):
+        stream = None
+        for picture in zoom_frames(panels, centre, FRAMES):
+            if stream is None:
+                stream = film.add_stream(
+                    "libx264", rate=FRAMES_PER_S, options={"crf": "18", "preset": "veryfast"}
+                )
+                stream.height, stream.width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+                stream.pix_fmt = "yuv420p"
+            even = np.ascontiguousarray(picture[: stream.height, : stream.width])
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+            advance(1)
+        if stream is not None:
+            film.mux(stream.encode())

@@ -1,0 +1,191 @@
+"""`sketch-cell repair`: files, folders, formats, comparisons and refusals, through click itself."""
+
+import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import pytest
+import skimage.data
+from click.testing import CliRunner
+
+from sketch_cell.commands.repair import repair
+from sketch_cell.errors import InputError
+from sketch_cell.picture.quality import decibels, mean_square_error
+
+ASTRONAUT = skimage.data.astronaut()[60:204, 150:310]
+
+
+def run(*arguments):
+    result = CliRunner().invoke(repair, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def write(path, pixels=ASTRONAUT, **options):
+    format_name = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[path.suffix]
+    if format_name == "JPEG":
+        options = {"quality": 10, **options}
+    PIL.Image.fromarray(pixels).save(path, format_name, **options)
+    return path
+
+
+def read(path):
+    return np.asarray(PIL.Image.open(path))
+
+
+def psnr(a, b):
+    return decibels(mean_square_error(a, b))
+
+
+def test_a_jpeg_becomes_a_better_png(tmp_path):
+    source = write(tmp_path / "in.jpg")
+    run(source, tmp_path / "new" / "out.png")
+    assert psnr(read(tmp_path / "new" / "out.png"), ASTRONAUT) > psnr(read(source), ASTRONAUT)
+
+
+def test_a_grey_jpeg_gives_a_grey_picture(tmp_path):
+    run(write(tmp_path / "in.jpg", ASTRONAUT[:, :, 1]), tmp_path / "out.png")
+    assert PIL.Image.open(tmp_path / "out.png").mode == "L"
+
+
+def test_a_png_that_was_a_jpeg_is_repaired(tmp_path):
+    jpeg = read(write(tmp_path / "in.jpg"))
+    run(write(tmp_path / "in.png", jpeg), tmp_path / "out.png")
+    assert psnr(read(tmp_path / "out.png"), ASTRONAUT) > psnr(jpeg, ASTRONAUT)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_each_format_is_written(tmp_path, suffix):
+    run(write(tmp_path / "in.jpg"), tmp_path / f"out{suffix}")
+    image = PIL.Image.open(tmp_path / f"out{suffix}")
+    assert image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[suffix]
+    assert image.size == (160, 144)
+
+
+def test_a_folder_keeps_its_names(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.jpg")
+    write(folder / "b.png")
+    write(folder / "a.webp")
+    (folder / "notes.txt").write_text("no picture")
+    run(folder, tmp_path / "out")
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.png", "a.webp.png"}
+
+
+def test_one_bad_file_does_not_stop_a_folder(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "good.jpg")
+    (folder / "bad.jpg").write_text("this is text")
+    with pytest.raises(InputError, match=r"1 of 2 .* bad\.jpg"):
+        run(folder, tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.png"]
+
+
+def test_orientation_is_applied_and_not_repeated(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    run(write(tmp_path / "in.jpg", exif=exif), tmp_path / "out.jpg")
+    image = PIL.Image.open(tmp_path / "out.jpg")
+    assert image.size == (144, 160) and image.getexif().get(0x0112, 1) == 1
+    assert psnr(np.asarray(image), np.rot90(ASTRONAUT, -1)) > 24
+
+
+def test_alpha_and_profile_are_kept(tmp_path):
+    alpha = np.zeros(ASTRONAUT.shape[:2], np.uint8)
+    alpha[40:] = 200
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    source = write(tmp_path / "in.png", np.dstack([ASTRONAUT, alpha]), icc_profile=profile)
+    run(source, tmp_path / "out.png")
+    image = PIL.Image.open(tmp_path / "out.png")
+    assert image.info["icc_profile"] == profile
+    assert (np.asarray(image.getchannel("A")) == alpha).all()
+    run(source, tmp_path / "out.jpg")
+    assert (read(tmp_path / "out.jpg")[:32] > 250).all()
+
+
+def test_a_fine_jpeg_is_left_as_it_is(tmp_path):
+    source = write(tmp_path / "in.jpg", quality=98)
+    run(source, tmp_path / "out.jpg")
+    assert (tmp_path / "out.jpg").read_bytes() == source.read_bytes()
+    run(source, tmp_path / "out.png")
+    assert (read(tmp_path / "out.png") == read(source)).all()
+
+
+def test_no_strength_keeps_the_jpeg(tmp_path):
+    source = write(tmp_path / "in.jpg")
+    run(source, tmp_path / "out.png", "--strength", 0)
+    assert (read(tmp_path / "out.png") == read(source)).all()
+
+
+def test_compare_prints_both_distances(tmp_path):
+    original = write(tmp_path / "original.png")
+    output = run(write(tmp_path / "in.jpg"), tmp_path / "out.png", "--compare", original)
+    rows = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
+    assert rows["RMSE"] == ["PSNR", "dB", "SSIM", "PSNR-B", "dB"]
+    expected = psnr(read(tmp_path / "out.png"), ASTRONAUT)
+    assert float(rows["repaired"][1]) == pytest.approx(expected, abs=1e-3)
+    assert float(rows["repaired"][0]) < float(rows["JPEG"][0])
+
+
+def test_comparing_with_another_size_is_refused(tmp_path):
+    other = write(tmp_path / "other.png", ASTRONAUT[:-8])
+    with pytest.raises(InputError, match="own original"):
+        run(write(tmp_path / "in.jpg"), tmp_path / "out.png", "--compare", other)
+
+
+def test_side_by_side_shows_every_picture(tmp_path):
+    original = write(tmp_path / "original.png")
+    run(
+        write(tmp_path / "in.jpg"),
+        tmp_path / "out.png",
+        "--compare",
+        original,
+        "--side-by-side",
+        tmp_path / "s.png",
+    )
+    assert read(tmp_path / "s.png").shape[1] > 3 * 160
+
+
+def test_the_zoom_video_plays(tmp_path, monkeypatch):
+    av = pytest.importorskip("av")
+    monkeypatch.setattr("sketch_cell.picture.comparison.FRAMES", 9)
+    original = write(tmp_path / "original.png")
+    film = tmp_path / "zoom.mp4"
+    run(write(tmp_path / "in.jpg"), tmp_path / "out.png", "--compare", original, "--zoom-video", film)
+    with av.open(str(film)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 9 and frames[0].std() > 10
+    assert np.abs(frames[0].astype(float) - frames[4]).mean() > 3
+
+
+@pytest.mark.parametrize("make", ["missing", "text", "truncated", "tiny"])
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, make):
+    source = tmp_path / "in.jpg"
+    if make == "text":
+        source.write_text("a text file called .jpg")
+    elif make == "truncated":
+        source.write_bytes(write(tmp_path / "whole.jpg").read_bytes()[:1500])
+    elif make == "tiny":
+        write(source, ASTRONAUT[:4, :4])
+    with pytest.raises(InputError):
+        run(source, tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_overwriting_the_input_and_unknown_formats_are_refused(tmp_path):
+    source = write(tmp_path / "in.jpg")
+    for target in (source, tmp_path / "out.gif", tmp_path / "out"):
+        with pytest.raises(InputError):
+            run(source, target)
+    assert read(source).shape == ASTRONAUT.shape
+
+
+def test_a_folder_cannot_be_compared_or_be_empty(tmp_path):
+    with pytest.raises(InputError, match="no pictures"):
+        run(tmp_path, tmp_path / "out")
+    write(tmp_path / "in.jpg")
+    with pytest.raises(InputError, match="one picture"):
+        run(tmp_path, tmp_path / "out", "--compare", tmp_path / "in.jpg")

@@ -1,0 +1,162 @@
+"""Repair: it helps, tiles do not show, both runtimes agree, and any size and strength works."""
+
+import importlib.util
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sketch_cell.errors import InputError
+from sketch_cell.picture import deblock
+from sketch_cell.picture.deblock import Deblocker, blend, tiles, window_of
+from sketch_cell.picture.jpeg import standard_luma_table, strength_of_quality
+from sketch_cell.picture.quality import decibels, mean_square_error
+from sketch_cell.picture.weights import KINDS, load_weights
+
+RUNTIMES = [name for name in ("torch", "onnxruntime") if importlib.util.find_spec(name)]
+ASTRONAUT = skimage.data.astronaut()[60:316, 100:372]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def deblocker(request):
+    return Deblocker(request.param)
+
+
+def as_jpeg(pixels, quality):
+    if pixels.ndim == 2:
+        code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+    code = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[:, :, ::-1])
+
+
+def psnr(a, b):
+    return decibels(mean_square_error(a, b))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_shipped_set_has_57_987_parameters(kind):
+    sets = load_weights(kind)
+    for position in (0.0, (len(sets.strengths) - 1) / 2, len(sets.strengths) - 1.0):
+        assert sum(array.size for array in sets.at(position)) == 57_987
+    assert (np.diff(sets.strengths) < 0).all()
+
+
+@pytest.mark.parametrize("quality", [10, 20, 40, 60, 80, 90, 95])
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_a_photo_gains_at_every_quality(deblocker, quality, is_grey):
+    original = cv2.cvtColor(ASTRONAUT, cv2.COLOR_RGB2GRAY) if is_grey else ASTRONAUT
+    jpeg = as_jpeg(original, quality)
+    for table in (standard_luma_table(quality), None):
+        repaired = deblocker.repair(jpeg, table)
+        assert repaired.shape == jpeg.shape and repaired.dtype == np.uint8
+        assert psnr(repaired, original) > psnr(jpeg, original)
+
+
+def test_tiles_do_not_show(deblocker, monkeypatch):
+    jpeg = as_jpeg(ASTRONAUT, 10)
+    whole = deblocker.repair(jpeg, standard_luma_table(10))
+    monkeypatch.setattr(deblock, "TILE_PX", 64)
+    tiled = deblocker.repair(jpeg, standard_luma_table(10))
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_runtimes_agree_within_one_level():
+    if len(RUNTIMES) < 2:
+        pytest.skip("needs both torch and onnxruntime")
+    for quality in (5, 10, 30, 75, 95):
+        for table in (standard_luma_table(quality), None):
+            jpeg = as_jpeg(ASTRONAUT, quality)
+            a, b = (Deblocker(runtime).repair(jpeg, table).astype(int) for runtime in RUNTIMES)
+            assert np.abs(a - b).max() <= 1
+
+
+@given(height=st.integers(1, 70), width=st.integers(1, 70), is_grey=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_any_size_is_repaired(height, width, is_grey, seed):
+    shape = (height, width) if is_grey else (height, width, 3)
+    image = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    before = image.copy()
+    assert Deblocker("onnxruntime").repair(image, standard_luma_table(30)).shape == shape
+    assert (image == before).all()
+
+
+def test_a_flat_picture_stays_flat(deblocker):
+    for level in (0, 1, 128, 255):
+        flat = np.full((40, 56, 3), level, np.uint8)
+        assert np.abs(deblocker.repair(flat, standard_luma_table(10)).astype(int) - level).max() <= 1
+
+
+def test_strength_blends(deblocker):
+    jpeg = as_jpeg(ASTRONAUT, 10)
+    table = standard_luma_table(10)
+    full = deblocker.repair(jpeg, table)
+    assert (deblocker.repair(jpeg, table, strength=0.0) == jpeg).all()
+    half = deblocker.repair(jpeg, table, strength=0.5)
+    assert np.abs(half - (jpeg.astype(float) + full) / 2).max() <= 0.5
+
+
+def test_wrong_arrays_and_runtimes_are_refused():
+    with pytest.raises(ValueError, match="uint8"):
+        Deblocker("onnxruntime").repair(np.zeros((9, 9), np.float32))
+    with pytest.raises(InputError, match="runtime"):
+        Deblocker("tensorflow")
+
+
+def test_networks_are_kept_but_not_for_ever():
+    deblocker = Deblocker("onnxruntime")
+    image = np.zeros((16, 16, 3), np.uint8)
+    for quality in range(5, 98, 4):
+        deblocker.repair(image, standard_luma_table(quality))
+    assert 1 <= len(deblocker._networks) <= deblock.NETWORKS_KEPT
+
+
+def test_working_memory_does_not_grow_with_the_picture():
+    deblocker = Deblocker("onnxruntime")
+    image = np.zeros((1024, 1536, 3), np.uint8)
+    deblocker.repair(image[:64, :64])
+    tracemalloc.start()
+    deblocker.repair(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The result itself, and a few tiles.
+    assert peak < image.nbytes + 40e6
+
+
+@given(height=st.integers(1, 400), width=st.integers(1, 400), tile=st.sampled_from([16, 64, 128]))
+def test_tiles_cover_every_pixel_once_and_start_on_the_grid(height, width, tile):
+    seen = np.zeros((height, width), int)
+    for rows, columns in tiles(height, width, tile):
+        assert rows.start % 16 == columns.start % 16 == 0
+        seen[rows, columns] += 1
+    assert (seen == 1).all()
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 90), border=st.sampled_from([16, 32]))
+@settings(deadline=None)
+def test_windows_mirror_beyond_the_picture(height, width, border):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    for rows, columns in tiles(height, width, 64):
+        window = window_of(image, rows, columns, border)
+        after = [border + -(part.stop - part.start) % 16 for part in (rows, columns)]
+        padded = np.pad(image, ((border, after[0]), (border, after[1]), (0, 0)), mode="symmetric")
+        expected = padded[
+            rows.start : rows.stop + border + after[0], columns.start : columns.stop + border + after[1]
+        ]
+        assert window.shape == expected.shape and (window == expected).all()
+
+
+def test_positions_among_the_sets_follow_the_strength():
+    sets = load_weights("banded")
+    positions = [sets.position(strength_of_quality(q)) for q in range(3, 98)]
+    assert (np.diff(positions) >= 0).all()
+    assert positions[0] == 0 and positions[-1] == len(sets.strengths) - 1
+
+
+def test_blending_rounds_to_whole_levels():
+    a, b = np.array([[0, 255, 10]], np.uint8), np.array([[255, 0, 11]], np.uint8)
+    assert blend(a, b, 1.0).tolist() == b.tolist() and blend(a, b, 0.0).tolist() == a.tolist()

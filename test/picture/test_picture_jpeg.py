@@ -1,0 +1,123 @@
+"""The header reader: facts of files written by Pillow, and broken headers refused."""
+
+import contextlib
+import io
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sketch_cell.errors import InputError
+from sketch_cell.picture.jpeg import (
+    ZIGZAG,
+    jpeg_facts,
+    nearest_quality,
+    standard_luma_table,
+    strength_of_quality,
+)
+
+
+def jpeg_bytes(width=48, height=40, mode="RGB", seed=0, **options):
+    shape = (height, width) if mode == "L" else (height, width, len(mode))
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.frombytes(mode, (width, height), pixels.tobytes()).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@given(
+    width=st.integers(1, 200),
+    height=st.integers(1, 200),
+    quality=st.integers(1, 100),
+    subsampling=st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+    progressive=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_reads_what_the_encoder_was_told(width, height, quality, subsampling, progressive):
+    data = jpeg_bytes(width, height, quality=quality, subsampling=subsampling, progressive=progressive)
+    facts = jpeg_facts(data)
+    assert (facts.width, facts.height, facts.bits, facts.components) == (width, height, 8, 3)
+    assert facts.quality == quality
+    assert facts.subsampling == subsampling
+    assert facts.is_progressive == progressive
+    assert facts.is_complete and not facts.is_arithmetic
+    assert (facts.luma_table == standard_luma_table(quality)).all()
+
+
+def test_a_grey_file_has_one_component_and_no_chroma_table():
+    facts = jpeg_facts(jpeg_bytes(mode="L", quality=30))
+    assert facts.subsampling == "grey" and facts.chroma_table is None and facts.quality == 30
+
+
+def test_tables_agree_with_pillow():
+    data = jpeg_bytes(quality=37)
+    tables = PIL.Image.open(io.BytesIO(data)).quantization
+    facts = jpeg_facts(data)
+    assert facts.luma_table.ravel().tolist() in (
+        list(tables[0]),
+        np.array(tables[0])[np.argsort(ZIGZAG)].tolist(),
+    )
+    assert sorted(facts.chroma_table.ravel()) == sorted(tables[1])
+
+
+def test_the_zigzag_begins_and_ends_as_in_the_standard():
+    assert ZIGZAG[:10].tolist() == [0, 1, 8, 16, 9, 2, 3, 10, 17, 24]
+    assert ZIGZAG[-3:].tolist() == [55, 62, 63]
+    assert sorted(ZIGZAG) == list(range(64))
+
+
+def test_a_thumbnail_in_the_metadata_is_not_the_picture():
+    thumbnail = jpeg_bytes(16, 16, quality=20)
+    comment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    data = jpeg_bytes(100, 60, quality=80)
+    facts = jpeg_facts(data[:2] + comment + data[2:])
+    assert (facts.width, facts.height, facts.quality) == (100, 60, 80)
+
+
+@given(st.integers(0, 10**6), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_every_truncation_is_noticed(cut, progressive):
+    data = jpeg_bytes(quality=80, progressive=progressive)
+    part = data[: cut % len(data)]
+    with contextlib.suppress(InputError):
+        assert not jpeg_facts(part).is_complete
+
+
+def test_a_header_that_promises_more_than_the_file_holds_is_incomplete():
+    data = bytearray(jpeg_bytes(64, 64, quality=50))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", 60000, 60000)
+    assert not jpeg_facts(bytes(data)).is_complete
+
+
+@given(st.binary(max_size=200), st.integers(0, 10**6), st.integers(0, 255))
+@settings(max_examples=150, deadline=None)
+def test_damaged_headers_end_in_one_kind_of_error(tail, place, value):
+    data = bytearray(jpeg_bytes(quality=50))
+    data[place % 620] = value
+    for candidate in (bytes(data), b"\xff\xd8\xff" + tail):
+        try:
+            jpeg_facts(candidate)
+        except InputError as error:
+            assert str(error).endswith(".")
+
+
+def test_what_is_no_jpeg_is_refused():
+    with pytest.raises(InputError, match="not a JPEG"):
+        jpeg_facts(b"\x89PNG....")
+
+
+def test_strength_falls_with_quality_and_is_zero_at_fifty():
+    strengths = [strength_of_quality(q) for q in range(5, 98)]
+    assert (np.diff(strengths) <= 0).all()
+    assert strength_of_quality(50) == 0
+    assert strength_of_quality(25) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.97, 1.04])
+def test_the_nearest_quality_bears_tables_of_other_encoders(scale):
+    table = np.clip(np.rint(standard_luma_table(40) * scale), 1, 255).astype(np.int64)
+    assert abs(nearest_quality(table) - 40) <= 2

@@ -1,0 +1,145 @@
+"""The networks and their training: parameter counts, block-by-block equality, resuming, whitening."""
+
+import argparse
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sketch_cell.picture import train_deblock  # noqa: E402
+from sketch_cell.picture.deblock_net import FAST, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
+from sketch_cell.picture.train_data import KINDS, Crops, Damage, damaged, smooth_crop, text_crop  # noqa: E402
+
+
+def random_net(layout, sets=1, seed=0):
+    torch.manual_seed(seed)
+    net = DeblockNet(layout, sets)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return net
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_layout_has_exactly_57_987_parameters(layout):
+    assert sum(p.numel() for p in DeblockNet(layout).parameters()) == PARAMETERS == 57_987
+    with pytest.raises(ValueError, match="57987"):
+        DeblockNet(dataclasses.replace(layout, widths=(32, 32, 32, 17)))
+
+
+def test_the_reference_sees_a_block_and_its_eight_neighbours():
+    # 24 x 24 -> 8 x 8: one 8 x 8 block from the 3 x 3 blocks around it.
+    assert REFERENCE.margin_px == 8 and REFERENCE.unshuffle == 1
+    net = random_net(REFERENCE)
+    picture = torch.randint(0, 256, (1, 3, 40, 48)).float()
+    with torch.no_grad():
+        whole = net(picture)
+        for top in range(0, 24, 8):
+            for left in range(0, 32, 8):
+                block = net(picture[..., top : top + 24, left : left + 24])
+                assert block.shape[-2:] == (8, 8)
+                assert torch.allclose(block, whole[..., top : top + 8, left : left + 8], atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_folding_the_whitening_changes_nothing(layout):
+    net = random_net(layout)
+    net.mean.normal_(100, 20)
+    net.whiten.normal_(0, 0.05)
+    net.colour.normal_(0, 1)
+    plain = DeblockNet(layout)
+    arrays = net.folded(0)
+    with torch.no_grad():
+        for n in range(5):
+            plain.kernels[n][0].copy_(torch.from_numpy(arrays[2 * n]))
+            plain.biases[n][0].copy_(torch.from_numpy(arrays[2 * n + 1]))
+        picture = torch.randint(0, 256, (1, 3, 64, 64)).float()
+        assert torch.allclose(net(picture), plain(picture), atol=2e-2)
+
+
+def test_an_untrained_network_changes_nothing():
+    picture = torch.randint(0, 256, (1, 3, 48, 48)).float()
+    assert torch.equal(DeblockNet(FAST)(picture), picture[..., 16:-16, 16:-16])
+
+
+def test_weights_between_two_sets_are_their_mixture():
+    net = random_net(FAST, sets=3)
+    with torch.no_grad():
+        for n, (kernel, _) in enumerate(net.weights(1.25)):
+            assert torch.allclose(kernel, 0.75 * net.kernels[n][1] + 0.25 * net.kernels[n][2])
+        assert torch.equal(net.weights(2.0)[0][0], net.kernels[0][2])
+
+
+def test_an_orthogonal_step_has_equal_singular_values():
+    values = torch.linalg.svdvals(train_deblock.orthogonal(torch.randn(20, 70)))
+    assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_the_rate_rises_then_falls_to_nearly_nothing():
+    rates = [train_deblock.rate_at(step, step / 1000, 1e-3) for step in range(1001)]
+    peak = int(np.argmax(rates))
+    assert peak < 150 and rates[-1] < 1e-5
+    assert (np.diff(rates[:peak]) > 0).all() and (np.diff(rates[peak:]) < 0).all()
+
+
+def test_the_loss_counts_relative_improvement():
+    clean = torch.zeros(2, 3, 8, 8)
+    jpeg = torch.stack([torch.full((3, 8, 8), 2.0), torch.full((3, 8, 8), 20.0)])
+    usual = torch.tensor([4.0, 400.0])
+    assert train_deblock.relative_loss(jpeg, jpeg, clean, usual).item() == pytest.approx(2 / 3)
+    assert train_deblock.relative_loss(jpeg / 2, jpeg, clean, usual).item() == pytest.approx(1 / 6)
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    rng = np.random.default_rng(0)
+    (folder / "data").mkdir()
+    for kind in KINDS:
+        make = text_crop if kind == "text" else smooth_crop
+        np.save(folder / "data" / f"{kind}.npy", np.stack([make(rng) for _ in range(3)]))
+    return folder
+
+
+def test_batches_repeat_with_their_seed_and_step(tiny_data):
+    first, again, other = (
+        train_deblock.Batches(tiny_data / "data", train_deblock.STAGES[0], seed)[7] for seed in (1, 1, 2)
+    )
+    assert (first.jpeg == again.jpeg).all() and (first.quality == again.quality).all()
+    assert (first.jpeg != other.jpeg).any()
+    assert first.jpeg.shape == first.clean.shape and (first.jpeg != first.clean).any()
+
+
+def test_grey_damage_keeps_three_equal_planes(tiny_data):
+    batch = Crops(tiny_data / "data").batch(
+        np.random.default_rng(0), np.array([10, 20]), Damage(grey_share=1)
+    )
+    for planes in (batch.jpeg, batch.clean):
+        assert (planes[..., 0] == planes[..., 1]).all() and (planes[..., 0] == planes[..., 2]).all()
+
+
+def test_stronger_damage_is_further_from_the_original():
+    crop = text_crop(np.random.default_rng(1))
+    errors = [np.square(damaged(crop, q).astype(float) - crop).mean() for q in (5, 20, 60, 95)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
+    (tmp_path / "data").symlink_to(tiny_data / "data")
+    for name, value in {"BATCH": 2, "WARM_UP_STEPS": 2, "MEASURED_BATCHES": 1}.items():
+        monkeypatch.setattr(train_deblock, name, value)
+    monkeypatch.setattr(train_deblock, "_report", lambda *_: None)
+    options = argparse.Namespace(seed=1, layout="fast", minutes={}, photos=tmp_path)
+    losses = []
+    step = train_deblock._step
+    monkeypatch.setattr(train_deblock, "_step", lambda *a: losses.append(step(*a)) or losses[-1])
+    stage = dataclasses.replace(train_deblock.STAGES[0], steps=3)
+    train_deblock.train_stage(stage, tmp_path, options)
+    train_deblock.train_stage(dataclasses.replace(stage, steps=5), tmp_path, options)
+    assert len(losses) == 5 and all(math.isfinite(loss) for loss in losses)
+    child = dataclasses.replace(train_deblock.STAGES[1], steps=2)
+    train_deblock.train_stage(child, tmp_path, options)
+    train_deblock.export(tmp_path, tmp_path)
+    assert {p.name for p in tmp_path.glob("fast*")} == {"fast.onnx", "fast_blind.npz", "fast_banded.npz"}
