@@ -413,14 +413,6 @@ class LinearMoves:
         self._y: str | None = None
         self._feed: str | None = None
 
-    def save(self) -> tuple[str | None, str | None, str | None]:
-        """What is assumed of the board, for `restore` if a line is not sent after all."""
-        return self._x, self._y, self._feed
-
-    def restore(self, saved: tuple[str | None, str | None, str | None]) -> None:
-        """Go back to what `save` returned."""
-        self._x, self._y, self._feed = saved
-
     def line(self, x_mm: float, y_mm: float, feed_mm_per_min: float) -> str:
         """The line, without its line end, that moves to (x, y) at the feed; "" where nothing would move."""
         x, y = number(x_mm, self._decimals), number(y_mm, self._decimals)

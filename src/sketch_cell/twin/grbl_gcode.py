@@ -14,6 +14,7 @@ HIGHEST_LINE_NUMBER = 10_000_000
 HIGHEST_TOOL = 255
 
 _WORD = re.compile(r"([A-Z])([-+]?)(\d*)(?:(\.)(\d*))?")
+_IGNORED = bytes(range(33)) + b"/"
 _AXES = "XYZ"
 _OFFSETS = "IJK"
 
@@ -100,6 +101,9 @@ class _Words:
 
 def filter_line(raw: bytes, longest: int = 79) -> str | None:
     """A received line as Grbl keeps it: upper case, no blanks or comments; None where it is too long."""
+    if b"(" not in raw and b";" not in raw:
+        line = raw.upper().translate(None, _IGNORED)
+        return None if len(line) > longest else line.decode("latin-1")
     kept: list[str] = []
     comment = ""
     for byte in raw:
