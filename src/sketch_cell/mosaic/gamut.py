@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
@@ -30,7 +28,7 @@ class Gamut:
             self._body = None
         self.surface = _mixtures(light[facets]).reshape(-1, 3)
         self._surface_lab = lab_from_linear(self.surface)
-        self._tree = cKDTree(_uniform(self._surface_lab))
+        self._tree = cKDTree(even_lab(self._surface_lab))
 
     def nearest(self, linear: Floats) -> NDArray[np.float64]:
         """The reachable colours nearest by CIEDE2000 to colours (..., 3), linear light."""
@@ -49,7 +47,7 @@ class Gamut:
 
     def _nearest_on_surface(self, flat: NDArray[np.float64]) -> NDArray[np.int64]:
         lab = lab_from_linear(flat)
-        _, found = self._tree.query(_uniform(lab), k=min(CANDIDATES, len(self.surface)))
+        _, found = self._tree.query(even_lab(lab), k=min(CANDIDATES, len(self.surface)))
         found = found.reshape(len(flat), -1)
         between = 0.5 * (self._surface_lab[found] + lab[:, None])
         difference = self._surface_lab[found] - lab[:, None]
@@ -79,7 +77,7 @@ def _mixtures(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return mixed
 
 
-def _uniform(lab: Floats) -> NDArray[Any]:
+def even_lab(lab: Floats) -> NDArray[np.float64]:
     """Coordinates in which straight distance roughly is CIEDE2000: its chroma weight integrated."""
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     shrink = np.where(chroma > 1e-6, np.log1p(0.045 * chroma) / 0.045 / np.maximum(chroma, 1e-6), 1.0)

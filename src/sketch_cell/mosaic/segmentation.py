@@ -73,7 +73,9 @@ def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentat
     else:
         outlines = _outlines(mask, split=settings.method == "lab")
     if not outlines:
-        raise InputError("no sweets are in the photo: lay them on a plain sheet of another colour, away from the edge.")
+        raise InputError(
+            "no sweets are in the photo: lay them on a plain sheet of another colour, away from the edge."
+        )
     sweets = tuple(Sweet(((outline + 0.5) / scale - 0.5).astype(np.float32)) for outline in outlines)
     return Segmentation(sweets, sheet, None if pixels_per_m is None else pixels_per_m / scale)
 
@@ -109,7 +111,7 @@ def _without_edge(mask: Mask) -> Mask:
     """The mask without the parts that reach the photo's edge: the table, or sweets cut off."""
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=255)
     cv2.floodFill(framed, None, (0, 0), 0)
-    return framed[1:-1, 1:-1].copy()
+    return np.asarray(framed[1:-1, 1:-1].copy(), np.uint8)
 
 
 def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
@@ -232,7 +234,7 @@ def _outline(
     low, high = points.min(axis=0), points.max(axis=0)
     if low.min() < 1 or high[0] > shape[1] - 2 or high[1] > shape[0] - 2:
         return None
-    return points
+    return np.asarray(points, np.float32)
 
 
 def _circles(photo: NDArray[np.uint8], mask: Mask, radius: float) -> list[NDArray[np.float32]]:

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 SAMPLE_STEP = 6  # pixels
 ROUNDS = 6
-NEAR_FIRST, NEAR_LAST = 22.0, 9.0  # CIELAB distance within which a pixel counts as sheet, first and last round
-SHADOW_WEIGHT = 0.45  # of darkening without a change of colour: that is what a shadow does
+NEAR_FIRST, NEAR_LAST = (
+    22.0,
+    9.0,
+)  # CIELAB distance within which a pixel counts as sheet, first and last round
+SHADOW = 30.0  # lightness L* that a shadow may take without a change of colour
 COLOURED_CHROMA = 28.0  # white paper under a warm lamp stays below
 PAPER_REFLECTANCE = 0.85
 
@@ -42,7 +45,9 @@ class Sheet:
 
 def lab_image(photo: NDArray[np.uint8]) -> Lab:
     """CIELAB (H, W, 3), float32, of an sRGB photo."""
-    return np.asarray(cv2.cvtColor(photo.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2Lab), np.float32)
+    return np.asarray(
+        cv2.cvtColor(photo.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2Lab), np.float32
+    )
 
 
 def find_sheet(lab: Lab) -> Sheet:
@@ -51,8 +56,7 @@ def find_sheet(lab: Lab) -> Sheet:
     v, u = np.meshgrid(
         np.linspace(-1, 1, height)[::SAMPLE_STEP], np.linspace(-1, 1, width)[::SAMPLE_STEP], indexing="ij"
     )
-    u, v = u.ravel(), v.ravel()
-    basis = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
+    basis = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1).reshape(-1, 6)
     samples = lab[::SAMPLE_STEP, ::SAMPLE_STEP].reshape(-1, 3).astype(np.float64)
     coefficients = np.zeros((6, 3))
     coefficients[0] = _commonest(samples)
@@ -82,7 +86,7 @@ def difference_to_sheet(lab: Lab, bare: Lab) -> NDArray[np.float32]:
     """How much each pixel (H, W) differs from the bare sheet in CIELAB, shadows discounted."""
     change = cv2.subtract(lab, bare)
     lightness, a, b = cv2.split(change)
-    discounted = np.maximum(lightness, -SHADOW_WEIGHT * lightness)
+    discounted = np.maximum(np.maximum(lightness, -lightness - SHADOW), 0.0)
     result: NDArray[np.float32] = np.sqrt(discounted * discounted + a * a + b * b)
     return result
 

@@ -22,7 +22,10 @@ class SweetsSettings(Settings):
     )
     level: int = setting(128, "Grey level of the fixed threshold", unit="of 255", minimum=1, maximum=254)
     radius_px: float = setting(
-        0.0, "Radius of a sweet in the photo for hough; 0: from the scale marker, or estimated", unit="px", minimum=0.0
+        0.0,
+        "Radius of a sweet in the photo for hough; 0: from the scale marker, or estimated",
+        unit="px",
+        minimum=0.0,
     )
     diameter_m: float = setting(
         0.0127, "Diameter of a sweet, used with a scale marker", unit="m", minimum=1e-4, maximum=1.0
@@ -31,6 +34,8 @@ class SweetsSettings(Settings):
         0.02, "Edge of the ArUco marker (4x4 bits) on the sheet", unit="m", minimum=1e-3, maximum=1.0
     )
     sheet: str = setting(
-        "auto", "Colour of the sheet: a white one also balances the colours", choices=("auto", "white", "coloured")
+        "auto",
+        "Colour of the sheet: a white one also balances the colours",
+        choices=("auto", "white", "coloured"),
     )
     colours: int = setting(0, "Number of colours; 0: estimated", minimum=0, maximum=100)
