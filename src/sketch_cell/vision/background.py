@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ class Background:
         seen = raw / np.float32(_local_gain(raw, mean, light, shake.gain))
         variance = np.float32(self.noise_sigma**2) * (1 + 1 / count)
         variance[(raw >= _SATURATED) | (mean >= _SATURATED)] = 1e6
-        old_ink = ((1 - mean / np.float32(light)) / np.float32(darkness)).clip(0, 1)
+        old_ink: Any = ((1 - mean / np.float32(light)) / np.float32(darkness)).clip(0, 1)
         return View(window, seen, mean - seen, variance, old_ink, light)
 
     def absorb(self, view: View) -> None:

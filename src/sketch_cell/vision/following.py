@@ -75,7 +75,7 @@ class Follower:
             return NoTip(time_s, "the tip should be off the glass")
         view = self._background.look(image, window, shake, self._brush.darkness)
         frame = frame._replace(path_px=frame.path_px - window.origin_px)
-        fit = self._best_fit(view, frame)
+        fit, frame = self._best_fit(view, frame)
         self.last_look = Look(window, _bent(frame, fit) + window.origin_px)
         return self._judged(time_s, view, motor, prediction, frame, fit)
 
@@ -98,19 +98,18 @@ class Follower:
         ways = prediction.weights[:, :, None] * np.tile(axes.T, (2, 1))[None]
         return Bend(path_px, ways, np.diag(prediction.sigma_px**-2.0), np.zeros(4))
 
-    def _best_fit(self, view: View, bend: Bend) -> StrokeFit:
+    def _best_fit(self, view: View, bend: Bend) -> tuple[StrokeFit, Bend]:
+        """The fit and what was assumed for it: the prediction, or more freedom where that fails."""
         tail = np.array(self._tail) - view.window.origin_px if self._tail else np.empty((0, 2))
-        fit = self._fit(view, bend, tail)
         sigma = np.diag(bend.information) ** -0.5
+        fit = self._fit(view, bend, tail)
         surprised = bool((np.abs(fit.bends) > 2.5 * sigma).any())
         if self._hits == 0 or surprised or fit.odd_dark > 2 or fit.misfit > 5 or fit.gain_chi2 < -5:
             loose = bend._replace(information=np.diag(np.maximum(sigma, _LOOSE_PX) ** -2.0))
-            fit = self._fit(view, loose._replace(start=fit.bends), tail)
-            for start in _other_starts(view, bend, self._brush.darkness):
-                other = self._fit(view, loose._replace(start=start), tail)
-                if other.cost < fit.cost - 2.0:
-                    fit = other
-        return fit
+            starts = [fit.bends, *_other_starts(view, bend, self._brush.darkness)]
+            fits = [self._fit(view, loose._replace(start=start), tail) for start in starts]
+            return min(fits, key=lambda other: other.cost), loose
+        return fit, bend
 
     def _fit(self, view: View, bend: Bend, tail: Floats) -> StrokeFit:
         return fit_stroke(view.darkening, view.variance, view.old_ink, view.light, bend, tail, self._brush)
@@ -163,7 +162,14 @@ class Follower:
         sigma = float(np.sqrt(np.linalg.eigvalsh(covariance_px)[-1]))
         tip = self._calibration.screen_from_pixels(path_px[-1:])[0]
         if self._hits:
-            self._gap.learn(prediction, motor, tip, fit.bends, np.sqrt(np.diag(fit.covariance)))
+            self._gap.learn(
+                prediction,
+                motor,
+                tip,
+                fit.bends,
+                np.sqrt(np.diag(fit.covariance)),
+                np.diag(bend.information) ** -0.5,
+            )
         else:
             self._gap.found(motor, tip, sigma)
         self._gap.hold(motor[-1], tip)
@@ -215,7 +221,7 @@ def _other_starts(view: View, bend: Bend, darkness: float) -> list[Floats]:
     back = np.linalg.solve(ways[:2].T, start - end) if abs(np.linalg.det(ways[:2])) > 1e-6 else np.zeros(2)
     starts = [np.array([*back, *back])]
     for centroid in (centroids[i] for i in spots if stats[i, cv2.CC_STAT_AREA] >= 2):
-        if bend.ways_px[0].any():  # the whole path may move: by bends 2 and 3
+        if bend.ways_px[0, 2:].any():  # the whole path may move
             shift = np.linalg.solve(ways[2:].T, centroid - middle)
             starts.append(np.array([0.0, 0.0, *shift]))
         else:

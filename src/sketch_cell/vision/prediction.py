@@ -21,6 +21,9 @@ _STEP_PX = 1.5  # longest piece of a predicted path
 _FIRST_PULL_PX = 0.8  # how far a limit may be off where a pull begins (the cable gives way gradually)
 _PULL_PX = 0.25  # and from image to image while it lasts
 _SOFT_PX = 2.0  # nearer to the limit than this the tip may already creep
+_ONSET_PX = 1.5  # how gradually it comes along
+_SHIFT_PX, _WIDEN_PX = 0.1, 0.05  # how offset and width of the gap wander from image to image
+_JUMP_PX = 3.0  # how far lost steps move both limits
 
 
 class Prediction(NamedTuple):
@@ -39,28 +42,31 @@ class Prediction(NamedTuple):
 
 
 class Gap:
-    """What is known of motor minus tip [m] per axis: its two limits and their standard deviations [px]."""
+    """What is known of motor minus tip per axis: a gap with an offset and a width, by a Kalman filter.
+
+    Inside, lengths are in pixels; limits are offset - width / 2 and offset + width / 2.
+    """
 
     def __init__(self, backlash_m: float, pixels_per_m: float) -> None:
-        self._pixels_per_m = pixels_per_m
-        self._backlash_m = backlash_m
-        self.limit_m = np.array([[-0.5, -0.5], [0.5, 0.5]]) * backlash_m  # [LOW or HIGH, axis]
-        self.sigma_px = np.full((2, 2), 0.5 * backlash_m * pixels_per_m)
+        self._scale = pixels_per_m
+        self._least_px, self._most_px = 0.2 * backlash_m * pixels_per_m, 2.5 * backlash_m * pixels_per_m
+        width_px = backlash_m * pixels_per_m
+        self._state = np.array([[0.0, width_px]] * 2)  # [axis, (offset, width)]
+        self._covariance = np.array([np.diag([0.5 * width_px, 0.35 * width_px]) ** 2] * 2)
         self._last_pulled = [-1, -1]
 
     def predict(self, motor_m: Floats, tip_m: Floats, tip_sigma_px: Floats) -> Prediction:
         """The tip's path from tip_m (2,) while the motors went along motor_m (N, 2)."""
-        motor = _subdivided(motor_m, _STEP_PX / self._pixels_per_m)
-        path, pull = _dragged(motor, tip_m, self.limit_m[LOW], self.limit_m[HIGH])
+        motor = _subdivided(motor_m, _STEP_PX / self._scale)
+        path, pull = _dragged(motor, tip_m, *self.limits_m())
         weights, sigma = np.zeros((len(path), 4)), np.full(4, 0.01)
-        along = _ramp(path)
         pulled, earlier = [-1, -1], [-1, -1]
+        gaps_px = (np.vstack([motor[:1], motor]) - tip_m) * self._scale
         for axis in (0, 1):
             sides = pull[:, axis]
             used = np.flatnonzero(sides)
             if len(used) == 0:
-                weights[:, axis] = along
-                sigma[axis] = self._standing_sigma(motor[:, axis] - tip_m[axis], axis, tip_sigma_px[axis])
+                weights[:, axis], sigma[axis] = self._standing(gaps_px[:, axis], axis, tip_sigma_px[axis])
                 continue
             last = HIGH if sides[used[-1]] > 0 else LOW
             others = used[sides[used] != sides[used[-1]]]
@@ -68,100 +74,137 @@ class Gap:
             weights[begin:, axis] = 1.0
             pulled[axis] = last
             went_on = len(others) == 0 and self._last_pulled[axis] == last
-            extra = _PULL_PX if went_on else _FIRST_PULL_PX
-            sigma[axis] = np.hypot(self.sigma_px[last, axis], extra)
+            sigma[axis] = self._sigma(axis, last, went_on)
             if len(others):
                 weights[used[0] : begin, 2 + axis] = 1.0
                 earlier[axis] = 1 - last
-                sigma[2 + axis] = np.hypot(self.sigma_px[1 - last, axis], _FIRST_PULL_PX)
+                sigma[2 + axis] = self._sigma(axis, 1 - last, False)
+            else:
+                _soften(weights[:, axis], gaps_px[:, axis], begin, sides[begin])
         return Prediction(path, weights, sigma, (pulled[0], pulled[1]), (earlier[0], earlier[1]))
 
     def predict_lost(self, motor_m: Floats, tip_m: Floats, sigma_px: float) -> Prediction:
         """The path if the motors had dragged the tip all along, ending where the limits put it: a rough guess."""
-        motor = _subdivided(motor_m, _STEP_PX / self._pixels_per_m)
-        dragged, _ = _dragged(motor, tip_m, self.limit_m[LOW], self.limit_m[HIGH])
+        motor = _subdivided(motor_m, _STEP_PX / self._scale)
+        dragged, _ = _dragged(motor, tip_m, *self.limits_m())
         path = motor - motor[-1] + dragged[-1]
-        travel_px = float(np.abs(motor[-1] - motor[0]).max()) * self._pixels_per_m
+        travel_px = float(np.abs(motor[-1] - motor[0]).max()) * self._scale
         weights = np.stack([_ramp(path)] * 2 + [np.ones(len(path))] * 2, axis=1)
         loose = 0.5 + 0.5 * travel_px
         sigma = np.array([loose, loose, sigma_px, sigma_px])
         return Prediction(path, weights, sigma, (-1, -1), (-1, -1))
 
     def learn(
-        self, prediction: Prediction, motor_m: Floats, tip_m: Floats, bends_px: Floats, sigma_px: Floats
+        self,
+        prediction: Prediction,
+        motor_m: Floats,
+        tip_m: Floats,
+        bends_px: Floats,
+        sigma_px: Floats,
+        assumed_sigma_px: Floats,
     ) -> None:
-        """The path bent by bends_px (4,), known to sigma_px (4,), to the tip tip_m (2,): the limits are off.
+        """The path bent by bends_px (4,) to the tip tip_m (2,), so the limits are off.
 
+        sigma_px (4,) is known of the bends now, assumed_sigma_px (4,) was before the image was seen;
         motor_m (N, 2) is the motors' path meanwhile.
         """
+        gap_px = (motor_m[-1] - tip_m) * self._scale
         for axis in (0, 1):
-            moved = bends_px[axis]
-            if prediction.pulled[axis] < 0 and abs(moved) > max(0.6, 2.5 * sigma_px[axis]):
-                side = HIGH if moved > 0 else LOW
-                if moved * (motor_m[-1, axis] - motor_m[0, axis]) > 0:  # it came along unexpectedly
-                    self.limit_m[side, axis] = motor_m[-1, axis] - tip_m[axis]
-                    self.sigma_px[side, axis] = max(0.5, sigma_px[axis])
-                    self._last_pulled[axis] = side
-            ends = ((axis, prediction.pulled[axis]), (2 + axis, prediction.earlier[axis]))
-            for k, side in ends:
-                if side < 0:
+            self._covariance[axis] += np.diag([_SHIFT_PX**2, _WIDEN_PX**2])
+            last, before = prediction.pulled[axis], prediction.earlier[axis]
+            if last < 0:
+                moved = bends_px[axis]
+                travel = motor_m[-1, axis] - motor_m[0, axis]
+                if abs(moved) > max(0.5, 2.5 * sigma_px[axis]) and moved * travel > 0:  # it came along early
+                    self._last_pulled[axis] = HIGH if moved > 0 else LOW
+                    self._measure(axis, self._last_pulled[axis], gap_px[axis], 0.7)
+                continue
+            if abs(bends_px[axis]) > 1.5 and before < 0:
+                self._covariance[axis][0, 0] += _JUMP_PX**2
+            for k, side, first in (
+                (axis, last, self._last_pulled[axis] != last),
+                (2 + axis, before, True),
+            ):
+                share = 1 - (sigma_px[k] / assumed_sigma_px[k]) ** 2
+                if side < 0 or share < 0.1:  # the image said next to nothing
                     continue
-                change_m = bends_px[k] / self._pixels_per_m
-                self.limit_m[side, axis] -= change_m
-                self.sigma_px[side, axis] = max(0.2, sigma_px[k])
-                if abs(bends_px[k]) > 1.5 and ends[1][1] < 0:  # as lost steps do, which move both limits
-                    self.limit_m[1 - side, axis] -= change_m
-                    self.sigma_px[1 - side, axis] = np.hypot(self.sigma_px[1 - side, axis], 0.7)
-            if prediction.pulled[axis] >= 0:
-                self._last_pulled[axis] = prediction.pulled[axis]
-        self._keep_apart()
+                seen_sigma = sigma_px[k] / np.sqrt(share)
+                at = self._limit_px(axis, side) - bends_px[k] / share
+                self._measure(axis, side, at, np.hypot(seen_sigma, _FIRST_PULL_PX if first else _PULL_PX))
+            self._last_pulled[axis] = last
 
     def not_yet(self, prediction: Prediction, motor_m: Floats, tip_m: Floats) -> None:
         """The tip still is at tip_m (2,) though motors at motor_m (2,) should pull it: the gap is wider."""
+        gap_px = (motor_m - tip_m) * self._scale
         for axis, side in enumerate(prediction.pulled):
             if side >= 0 and prediction.earlier[axis] < 0:
-                self.limit_m[side, axis] = motor_m[axis] - tip_m[axis]
-                self.sigma_px[side, axis] = max(1.0, self.sigma_px[side, axis])
+                self._measure(axis, side, gap_px[axis], 1.0)
 
     def found(self, motor_m: Floats, tip_m: Floats, sigma_px: float) -> None:
         """The tip was found anew at tip_m (2,), dragged by the motors along motor_m (N, 2)."""
-        travel, gap = motor_m[-1] - motor_m[0], motor_m[-1] - tip_m
+        travel_px = (motor_m[-1] - motor_m[0]) * self._scale
+        gap_px = (motor_m[-1] - tip_m) * self._scale
         for axis in (0, 1):
-            if abs(travel[axis]) * self._pixels_per_m > 0.7:
-                side = HIGH if travel[axis] > 0 else LOW
-                change = gap[axis] - self.limit_m[side, axis]
+            if abs(travel_px[axis]) > 0.7:
+                side = HIGH if travel_px[axis] > 0 else LOW
                 self._last_pulled[axis] = side
-            else:
-                low, high = self.limit_m[:, axis]
-                change = min(0.0, gap[axis] - low) + max(0.0, gap[axis] - high)
-            self.limit_m[:, axis] += change
-            self.sigma_px[:, axis] = np.hypot(np.maximum(self.sigma_px[:, axis], 0.5), sigma_px)
-
-    def doubt(self) -> None:
-        """The tip was lost: the limits may have moved since."""
-        self.sigma_px = np.maximum(self.sigma_px, 1.0)
-        self._last_pulled = [-1, -1]
+                self._measure(axis, side, gap_px[axis], np.hypot(sigma_px, _FIRST_PULL_PX))
 
     def hold(self, motor_m: Floats, tip_m: Floats) -> None:
-        """Keep motor_m - tip_m (2,) within the limits, where the tip was seen to be."""
-        gap = motor_m - tip_m
-        self.limit_m[LOW] = np.minimum(self.limit_m[LOW], gap)
-        self.limit_m[HIGH] = np.maximum(self.limit_m[HIGH], gap)
+        """Motor_m - tip_m (2,) was seen, so it is within the limits."""
+        gap_px = (motor_m - tip_m) * self._scale
+        for axis in (0, 1):
+            if gap_px[axis] > self._limit_px(axis, HIGH):
+                self._measure(axis, HIGH, gap_px[axis], 1.0)
+            elif gap_px[axis] < self._limit_px(axis, LOW):
+                self._measure(axis, LOW, gap_px[axis], 1.0)
 
-    def _keep_apart(self) -> None:
-        """The limits of a real toy are apart by between a fifth and three times the first guess."""
-        width = self.limit_m[HIGH] - self.limit_m[LOW]
-        excess = np.clip(width, 0.2 * self._backlash_m, 3 * self._backlash_m) - width
-        self.limit_m += np.array([[-0.5], [0.5]]) * excess
+    def doubt(self) -> None:
+        """The tip was lost: steps may have been lost, too."""
+        self._covariance[:, 0, 0] += 1.0
+        self._last_pulled = [-1, -1]
 
-    def _standing_sigma(self, gap_m: Floats, axis: int, tip_sigma_px: float) -> float:
-        """How far a tip that should stand may have crept: more so near the limits."""
-        room_m = np.minimum(self.limit_m[HIGH, axis] - gap_m, gap_m - self.limit_m[LOW, axis]).min()
-        limit_px = float(self.sigma_px[:, axis].max())
-        creep_px = max(0.0, _SOFT_PX + limit_px - room_m * self._pixels_per_m) * 0.5
-        if abs(gap_m[-1] - gap_m[0]) * self._pixels_per_m < 0.05:
-            creep_px = 0.0
-        return float(np.sqrt(tip_sigma_px**2 + 0.05**2 + creep_px**2))
+    def limits_m(self) -> tuple[Floats, Floats]:
+        """The lower and the upper limits (2,) [m] of motor minus tip."""
+        offset, half = self._state[:, 0], self._state[:, 1] / 2
+        return (offset - half) / self._scale, (offset + half) / self._scale
+
+    def _limit_px(self, axis: int, side: int) -> float:
+        offset, width = self._state[axis]
+        return float(offset + width / 2 if side == HIGH else offset - width / 2)
+
+    def _sigma(self, axis: int, side: int, went_on: bool) -> float:
+        way = np.array([1.0, 0.5 if side == HIGH else -0.5])
+        variance = float(way @ self._covariance[axis] @ way)
+        return float(np.sqrt(variance + (_PULL_PX if went_on else _FIRST_PULL_PX) ** 2))
+
+    def _measure(self, axis: int, side: int, limit_px: float, sigma_px: float) -> None:
+        """Kalman's update with one limit seen at limit_px to sigma_px."""
+        way = np.array([1.0, 0.5 if side == HIGH else -0.5])
+        covariance = self._covariance[axis]
+        gain = covariance @ way / (way @ covariance @ way + sigma_px**2)
+        self._state[axis] += gain * (limit_px - way @ self._state[axis])
+        self._covariance[axis] = covariance - np.outer(gain, way @ covariance)
+        self._state[axis, 1] = np.clip(self._state[axis, 1], self._least_px, self._most_px)
+
+    def _standing(self, gap_px: Floats, axis: int, tip_sigma_px: float) -> tuple[Floats, float]:
+        """How a tip that should stand would come along (weights), and how far it may have (sigma)."""
+        travel = gap_px[-1] - gap_px[0]
+        if abs(travel) < 0.2:
+            return np.linspace(0, 1, len(gap_px)), float(np.hypot(tip_sigma_px, 0.05))
+        side = HIGH if travel > 0 else LOW
+        room = abs(self._limit_px(axis, side) - gap_px[-1])
+        creep = max(0.0, _SOFT_PX + self._sigma(axis, side, True) - room) * 0.5
+        lag = np.abs(gap_px - gap_px[-1])
+        weights = np.clip(1 - lag / _ONSET_PX, 0, 1)
+        weights[0] = 0.0
+        return weights, float(np.sqrt(tip_sigma_px**2 + 0.05**2 + creep**2))
+
+
+def _soften(weights: Floats, gap_px: Floats, begin: int, side: int) -> None:
+    """A limit that comes earlier than assumed pulls the nodes before `begin` too, less and less."""
+    lag = (gap_px[begin] - gap_px[1:begin]) * side
+    weights[1:begin] = np.clip(1 - lag / _ONSET_PX, 0, 1)
 
 
 def _subdivided(points: Floats, step: float) -> Floats:
