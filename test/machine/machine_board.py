@@ -19,12 +19,15 @@ class BoardThread:
     """`with BoardThread(path) as board:`; the faults `unplug`, `freeze` and `power_cycle` act on its port."""
 
     def __init__(
-        self, link: Path | None = None, board: BoardSettings | None = None, period_s: float = 0.001
+        self,
+        link: Path | None = None,
+        board: BoardSettings | None = None,
+        period_s: float = 0.001,
+        configured: bool = True,
     ) -> None:
         needed = needed_settings(board or BoardSettings())
-        self.firmware = GrblFirmware(
-            settings={number: float(value) for number, (value, *_) in needed.items()}
-        )
+        stored = {number: float(value) for number, (value, *_) in needed.items()}
+        self.firmware = GrblFirmware(settings=stored if configured else None)
         self.terminal = PseudoTerminal(link)
         self.port = self.terminal.port
         self.received = bytearray()
