@@ -24,7 +24,7 @@ from sketch_cell.control.job import (
 )
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
-from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.machine.motion import MotionSettings, draw_time_s
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.toy import ToySettings
 from sketch_cell.twin.world import World, board_for
@@ -170,6 +170,12 @@ def draw(
     return _judged(cell), cell
 
 
+def _compensated_m(cell: Cell) -> Array:
+    """The backlash that a plan for this very toy would count: none where nothing is taken up."""
+    toy, loop = cell.settings.toy, cell.settings.control.loop
+    return np.array([toy.backlash_x_m, toy.backlash_y_m]) * (loop != "open")
+
+
 def _judged(cell: Cell) -> Drawing:
     job, world = cell.job, cell.world
     if job.follower is None or job.begun_s is None:
@@ -181,7 +187,7 @@ def _judged(cell: Cell) -> Drawing:
         reason=job.status().reason,
         deviation=deviation(trace, job.line.xy_m),
         draw_s=(job.ended_s or world.now_s) - job.begun_s,
-        planned_s=job.planned_s,
+        planned_s=draw_time_s(job.line.with_take_ups(_compensated_m(cell))[0], cell.settings.motion),
         jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),
         jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s])
         if job.estimator

@@ -46,7 +46,7 @@ class EstimatorSettings(Settings):
     offset_sigma_m: float = setting(
         0.0004, "how far the stylus may be off after homing", unit="m", minimum=1e-6
     )
-    delay_sigma_s: float = setting(0.01, "how well the camera's delay is known", unit="s", minimum=1e-4)
+    delay_sigma_s: float = setting(0.02, "how well the camera's delay is known", unit="s", minimum=1e-4)
     timing_sigma_s: float = setting(
         0.005, "random error between the clocks of board and camera", unit="s", minimum=1e-4
     )

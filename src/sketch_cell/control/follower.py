@@ -1,6 +1,7 @@
 """Turns a route into waypoints for the driver, a short horizon at a time, with the newest estimates in them.
 
-u = r + s b / 2 - o per axis. A change of the offset o is spread along the line, because every correction is ink.
+u = r + d with d = s b / 2 - o per axis. At a reversal d takes its new value at once, because the stylus stands while
+the play is taken up; between reversals a change of d is spread along the line, because every correction is ink.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class FollowerSettings(Settings):
     slew: float = setting(
         0.08, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
     )
+    dead_band_m: float = setting(
+        0.00003, "corrections smaller than this wait: they would only kink the line", unit="m", minimum=0.0
+    )
     take_up_share: float = setting(
         1.0, "share of the estimated backlash that is taken up", minimum=0.0, maximum=1.2
     )
@@ -50,8 +54,9 @@ class Follower:
         """Begin at the motor position `start_m` (2,) [m] with estimates for the first metres."""
         self.route, self._settings, self._feed = route, settings, motion.feed_m_per_s
         self.path = CommandPath((float(start_m[0]), float(start_m[1])))
-        self._offset_m = np.asarray(offset_m, dtype=np.float64).copy()
         self._pull = route.side[0].copy()
+        self._shift_m = self._wanted_m(np.asarray(offset_m), np.asarray(backlash_m))
+        self._slewing = False
         self._next = 0
         nominal, vertex = route.with_take_ups(backlash_m)
         times = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
@@ -70,9 +75,9 @@ class Follower:
         return self.path.time_s[-1]
 
     @property
-    def offset_m(self) -> Array:
-        """The offset (2,) [m] that is in the newest waypoint."""
-        return self._offset_m.copy()
+    def shift_m(self) -> Array:
+        """How far the newest waypoint (2,) [m] is from the line."""
+        return self._shift_m.copy()
 
     def due_s(self, along_m: float) -> float:
         """Planned time [s] at which the board passes a place along the line."""
@@ -99,9 +104,8 @@ class Follower:
         places: list[float] = []
         previous = np.array([self.path.u_x[-1], self.path.u_y[-1]])
         at_s = self.sent_to_s
-        backlash = self._settings.take_up_share * np.asarray(backlash_m)
         while not self.finished and (self._next == 0 or self._due_s[self._next - 1] < until_s):
-            for u, along_m in self._leg(offset_m, backlash):
+            for u, along_m in self._leg(offset_m, backlash_m):
                 length = float(np.hypot(*(u - previous)))
                 if length < 1e-7:
                     continue
@@ -115,27 +119,39 @@ class Follower:
         self.path.append(*sent)
         return sent[0], sent[1]
 
-    def _leg(self, target_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
+    def _leg(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
         """Motor positions and places from the vertex before to the next, the take-up before it included."""
         k, xy, along = self._next, self.route.xy_m, self.route.along_m
         legs = []
         before = max(k - 1, 0)
-        if k > 0 and np.any(self.route.side[k] != self._pull):
+        turned = self.route.side[k] != self._pull
+        if turned.any():
             self._pull = self.route.side[k].copy()
-            legs.append((xy[before] + 0.5 * self._pull * backlash_m - self._offset_m, along[before]))
+            self._shift_m = np.where(turned, self._wanted_m(offset_m, backlash_m), self._shift_m)
+            legs.append((xy[before] + self._shift_m, along[before]))
+        target = self._wanted_m(offset_m, backlash_m)
         length = along[k] - along[before]
-        moving = bool(np.any(np.abs(target_m - self._offset_m) > 1e-6))
-        pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if moving else 1
+        if float(np.abs(target - self._shift_m).max()) > self._settings.dead_band_m:
+            self._slewing = True
+        pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if self._slewing else 1
         for piece in range(1, pieces + 1):
             share = piece / pieces
-            self._offset_m = _slewed(self._offset_m, target_m, self._settings.slew * length / pieces)
-            r = xy[before] + share * (xy[k] - xy[before])
-            legs.append((r + 0.5 * self._pull * backlash_m - self._offset_m, along[before] + share * length))
+            if self._slewing:
+                self._shift_m = _slewed(self._shift_m, target, self._settings.slew * length / pieces)
+            legs.append(
+                (xy[before] + share * (xy[k] - xy[before]) + self._shift_m, along[before] + share * length)
+            )
+        self._slewing = self._slewing and not np.array_equal(self._shift_m, target)
         return legs
+
+    def _wanted_m(self, offset_m: Array, backlash_m: Array) -> Array:
+        """The shift (2,) [m] that puts the stylus on the line while the play pulls as it does now."""
+        wanted = 0.5 * self._settings.take_up_share * self._pull * backlash_m - offset_m
+        return np.asarray(wanted, dtype=np.float64)
 
 
 def _slewed(now: Array, target: Array, most: float) -> Array:
     """`now` moved towards `target` by at most `most`."""
     change = target - now
     size = float(np.hypot(change[0], change[1]))
-    return np.asarray(target).copy() if size <= most else now + change * (most / size)
+    return target.copy() if size <= most else np.asarray(now + change * (most / size))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from sketch_cell.control.estimator import Estimator, EstimatorSettings
 from sketch_cell.control.follower import Follower, FollowerSettings
+from sketch_cell.control.lead_in import lead_in
 from sketch_cell.control.route import route
 from sketch_cell.errors import MachineError
-from sketch_cell.machine.motion import MotionSettings
+from sketch_cell.machine.motion import MotionSettings, draw_time_s
 from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
@@ -62,10 +63,13 @@ class ControlSettings(Settings):
         choices=LOOPS,
     )
     tolerance_m: float = setting(
-        0.00002, "how far the line may move when vertices are dropped", unit="m", minimum=0.0, maximum=0.001
+        0.00003, "how far the line may move when vertices are dropped", unit="m", minimum=0.0, maximum=0.001
     )
     smallest_reversal_m: float = setting(
         0.00005, "wiggles of an axis smaller than this get no take-up", unit="m", minimum=0.0, maximum=0.01
+    )
+    calibrate: bool = setting(
+        True, "draw a short zigzag in the left margin first, to measure the backlash (loop camera)"
     )
     no_tip_s: float = setting(
         15.0, "pause when no tip was seen for so long while drawing", unit="s", minimum=0.1
@@ -188,11 +192,12 @@ class Job:
         self.tip_m: Array | None = None
         self.error_m = 0.0
         self._now_s = 0.0
+        self._planned_s = math.nan
 
     @property
     def planned_s(self) -> float:
         """Planned time [s] for the line alone, take-ups of the expected backlash included."""
-        return self.follower.planned_s - self.follower.due_s(self._lead_in_m) if self.follower else math.nan
+        return self._planned_s
 
     def draw(self) -> None:
         """Home and draw; raises `MachineError` with the reason when that is not possible now."""
@@ -263,7 +268,7 @@ class Job:
             reason=self._reason,
             progress=1.0 if self.state is JobState.DONE else done,
             time_left_s=left_s,
-            deviation_m=math.sqrt(self._error_sq_m2),
+            deviation_m=math.sqrt(self._error_sq_m2) if self._control.loop == "camera" else math.nan,
             jumps=len(estimator.jumps) if estimator else 0,
             offset_m=estimator.offset_m if estimator else np.zeros(2),
             backlash_m=estimator.backlash_m if estimator else np.zeros(2),
@@ -293,6 +298,9 @@ class Job:
         assert self.estimator is not None and self.follower is not None
         if self._newest is None:
             return
+        if self._control.loop != "camera":
+            self.tip_m = self._newest.position_m  # nobody sees the stylus: all there is to show is the motors
+            return
         timeline_s = self._newest.timeline_s
         self.tip_m = self.estimator.model_tip_m(timeline_s)
         self.error_m = self.follower.distance_m(self.tip_m, self.follower.path.along(timeline_s))
@@ -308,9 +316,9 @@ class Job:
 
     def _begin(self, start_m: Array, now_s: float) -> None:
         """Plan the way from the homed position along the margin to the line, and start."""
-        first = self.line.xy_m[0]
-        corner = np.array([start_m[0], first[1]])
-        whole = route(np.vstack([start_m, corner, self.line.xy_m]), 0.0, self._control.smallest_reversal_m)
+        calibrate = self._control.loop == "camera" and self._control.calibrate
+        way = lead_in(start_m, self.line.xy_m, calibrate)
+        whole = route(np.vstack([way, self.line.xy_m]), 0.0, self._control.smallest_reversal_m)
         self._lead_in_m = float(whole.along_m[-1] - self.line.along_m[-1])
         offset, backlash = self._feed_forward()
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
@@ -335,6 +343,8 @@ class Job:
         timeline_s = self._newest.timeline_s
         if self.begun_s is None and self.follower.path.along(timeline_s) >= self._lead_in_m:
             self.begun_s = now_s
+            backlash_m = self._feed_forward()[1]
+            self._planned_s = draw_time_s(self.line.with_take_ups(backlash_m)[0], self._motion)
         offset, backlash = self._feed_forward()
         first = len(self.follower.path.time_s) == 1
         times, points = self.follower.send(timeline_s, offset, backlash)
