@@ -52,9 +52,22 @@ def test_a_photo_gains_at_every_quality(deblocker, quality, is_grey):
     original = cv2.cvtColor(ASTRONAUT, cv2.COLOR_RGB2GRAY) if is_grey else ASTRONAUT
     jpeg = as_jpeg(original, quality)
     for table in (standard_luma_table(quality), None):
-        repaired = deblocker.repair(jpeg, table)
+        repaired = deblocker.repair_on_grid(jpeg, table)
         assert repaired.shape == jpeg.shape and repaired.dtype == np.uint8
         assert psnr(repaired, original) > psnr(jpeg, original)
+
+
+def test_a_picture_without_its_file_is_repaired_as_with_it(deblocker):
+    jpeg = as_jpeg(ASTRONAUT, 10)
+    assert (deblocker.repair(jpeg) == deblocker.repair(jpeg, standard_luma_table(10))).all()
+
+
+def test_a_cropped_jpeg_is_repaired_on_its_own_grid(deblocker):
+    jpeg = as_jpeg(ASTRONAUT, 10)
+    whole = deblocker.repair(jpeg)
+    cropped = deblocker.repair(np.ascontiguousarray(jpeg[3:, 5:]))
+    # Away from the new border the same pixels see the same neighbours.
+    assert np.abs(cropped[24:, 24:].astype(int) - whole[27:, 29:]).max() <= 1
 
 
 def test_tiles_do_not_show(deblocker, monkeypatch):
@@ -71,7 +84,7 @@ def test_runtimes_agree_within_one_level():
     for quality in (5, 10, 30, 75, 95):
         for table in (standard_luma_table(quality), None):
             jpeg = as_jpeg(ASTRONAUT, quality)
-            a, b = (Deblocker(runtime).repair(jpeg, table).astype(int) for runtime in RUNTIMES)
+            a, b = (Deblocker(runtime).repair_on_grid(jpeg, table).astype(int) for runtime in RUNTIMES)
             assert np.abs(a - b).max() <= 1
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import table_strength
-from sketch_cell.picture.weights import WeightSets, load_weights
+from sketch_cell.picture.trace import traced_jpeg
+from sketch_cell.picture.weights import WeightSets, load_weights, padded
 
 Image = NDArray[np.uint8]
 Network = Callable[[Image], Image]
 
 RUNTIMES = ("auto", "torch", "onnxruntime")
-TILE_PX = 512
+TILE_PX = 320
 # Tiles start on corners of 4:2:0 blocks, so that each sees the JPEG grid where the network expects it.
 GRID_PX = 16
 NETWORKS_KEPT = 12
@@ -39,17 +40,33 @@ class Deblocker:
     ) -> Image:
         """A repaired copy of `image`, uint8 (H, W, 3) RGB or (H, W) grey, of any size.
 
-        `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid
-        starts at its first pixel; None repairs blindly. `strength` 0..1 blends from the JPEG to the repair.
+        `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid starts
+        at its first pixel. Without one, the table and grid are looked for in the pixels, and where they cannot be
+        found the picture is repaired blindly. `strength` 0..1 blends from the JPEG to the repair.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
+        trace = None if luma_table is not None else traced_jpeg(image)
+        if trace is None:
+            return self.repair_on_grid(image, luma_table, strength)
+        top, left = (-part % GRID_PX for part in trace.corner)
+        if not top and not left:
+            return self.repair_on_grid(image, trace.luma_table, strength)
+        beyond = ((top, 0), (left, 0), (0, 0))[: image.ndim]
+        return self.repair_on_grid(np.pad(image, beyond, "symmetric"), trace.luma_table, strength)[
+            top:, left:
+        ]
+
+    def repair_on_grid(
+        self, image: Image, luma_table: NDArray[np.int64] | None, strength: float = 1.0
+    ) -> Image:
+        """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
         kind = "blind" if luma_table is None else "banded"
         sets = load_weights(kind)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, sets, position)
         repaired = np.empty_like(image)
-        for rows, columns in tiles(image.shape[0], image.shape[1]):
+        for rows, columns in tiles(image.shape[0], image.shape[1], TILE_PX):
             tile = _repair_tile(image, rows, columns, network, sets.margin_px)
             if strength != 1.0:
                 tile = blend(image[rows, columns], tile, strength)
@@ -77,7 +94,7 @@ def _installed_runtime(runtime: str) -> str:
 
 
 def _built(runtime: str, sets: WeightSets, position: float) -> Network:
-    arrays = sets.at(position)
+    arrays = padded(sets.at(position))
     if runtime == "torch":
         from sketch_cell.picture import runtime_torch
 
@@ -87,7 +104,7 @@ def _built(runtime: str, sets: WeightSets, position: float) -> Network:
     return runtime_onnx.network(sets, arrays)
 
 
-def tiles(height: int, width: int, tile_px: int = TILE_PX) -> Iterator[tuple[slice, slice]]:
+def tiles(height: int, width: int, tile_px: int) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of the tiles that cover a picture, each starting on the grid."""
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from sketch_cell.picture.weights import FOLDER, Floats, WeightSets
+from sketch_cell.picture.weights import FOLDER, Floats, WeightSets, padded
 
 Window = NDArray[np.uint8]
 
@@ -61,7 +61,7 @@ def write_graph(path: Path, sets: WeightSets) -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    arrays, margin_px = sets.at(0.0), sets.margin_px
+    arrays, margin_px = padded(sets.at(0.0)), sets.margin_px
     constants = {
         "starts": np.array([margin_px, margin_px]),
         "ends": np.array([-margin_px, -margin_px]),

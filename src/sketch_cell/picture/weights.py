@@ -77,3 +77,19 @@ def write_weights(path: Path, sets: WeightSets) -> None:
             unshuffle=np.array(sets.unshuffle),
             **content,
         )
+
+
+def padded(arrays: list[Floats], multiple: int = 16) -> list[Floats]:
+    """The same network with channels of zeros between its layers, up to a multiple of a vector register's length.
+
+    Both runtimes multiply 48 channels faster than 46; the zeros change nothing in what comes out.
+    """
+    widths = [-(-bias.shape[0] // multiple) * multiple for bias in arrays[1:-1:2]]
+    inputs = [arrays[0].shape[1], *widths]
+    outputs = [*widths, arrays[-1].shape[0]]
+    result = []
+    for kernel, bias, into, out in zip(arrays[::2], arrays[1::2], inputs, outputs, strict=True):
+        spare = out - kernel.shape[0]
+        result.append(np.pad(kernel, ((0, spare), (0, into - kernel.shape[1]), (0, 0), (0, 0))))
+        result.append(np.pad(bias, ((0, spare), (0, 0), (0, 0))))
+    return result

@@ -1,0 +1,308 @@
+"""JPEG repair against its peers: `python bench/deblock.py [--images DIR] [--count N]`.
+
+Writes doc/benchmarks/deblock.md. The pictures are BSDS500's validation photographs unless DIR is given (LIVE1
+there gives the figures that publications use). Peers: a classical deblocking filter, OpenCV's non-local means,
+jpegqs and ffmpeg's spp, the last two where they are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+import skimage.data
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from sketch_cell.files import whole_file, write_whole  # noqa: E402
+from sketch_cell.picture.classical import deblock_classically  # noqa: E402
+from sketch_cell.picture.comparison import side_by_side  # noqa: E402
+from sketch_cell.picture.deblock import RUNTIMES, Deblocker  # noqa: E402
+from sketch_cell.picture.jpeg import jpeg_facts  # noqa: E402
+from sketch_cell.picture.quality import decibels, matlab_luma, mean_square_error, quality  # noqa: E402
+from sketch_cell.picture.repair import repair_file_bytes  # noqa: E402
+from sketch_cell.picture.train_data import smooth_crop, text_crop  # noqa: E402
+
+PHOTOS = ROOT.parent / "shared" / "data" / "bsds500" / "val"
+REPORT = ROOT / "doc" / "benchmarks" / "deblock.md"
+QUALITIES = (10, 20, 30, 40)
+SPP_TRIALS = 4
+Method = Callable[[bytes, np.ndarray], np.ndarray]
+
+
+def encoded(picture: np.ndarray, jpeg_quality: int) -> bytes:
+    """A baseline JPEG of Pillow (4:2:0 where there is colour)."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(picture).save(buffer, "JPEG", quality=jpeg_quality)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return np.asarray(PIL.Image.open(io.BytesIO(data)))
+
+
+def photographs(folder: Path, count: int) -> list[np.ndarray]:
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpg", ".png", ".bmp", ".tif"})
+    chosen = paths[:: max(len(paths) // count, 1)][:count]
+    return [np.asarray(PIL.Image.open(path).convert("RGB")) for path in chosen]
+
+
+def classical(data: bytes, jpeg: np.ndarray) -> np.ndarray:
+    return deblock_classically(jpeg, jpeg_facts(data).luma_table)
+
+
+def non_local_means(data: bytes, jpeg: np.ndarray) -> np.ndarray:
+    """OpenCV's denoiser, its strength matched to the table."""
+    strength = float(jpeg_facts(data).luma_table[:2, :2].mean()) / 10
+    if jpeg.ndim == 2:
+        return cv2.fastNlMeansDenoising(jpeg, None, strength, 7, 15)
+    return cv2.fastNlMeansDenoisingColored(jpeg, None, strength, strength, 7, 15)
+
+
+def jpegqs(level: int) -> Method:
+    def run(data: bytes, jpeg: np.ndarray) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "in.jpg"), Path(folder, "out.jpg")
+            source.write_bytes(data)
+            subprocess.run(
+                ["jpegqs", "-i0", "-t1", f"-q{level}", source, target], check=True, capture_output=True
+            )
+            return decoded(target.read_bytes()).reshape(jpeg.shape)
+
+    return run
+
+
+def spp(qp: int) -> Method:
+    def run(data: bytes, jpeg: np.ndarray) -> np.ndarray:
+        height, width = jpeg.shape[:2]
+        # Only spp's edges of a multiple of 8 are treated, so the picture is mirrored up to one.
+        padding = ((0, -height % 16), (0, -width % 16))
+        whole = np.pad(jpeg, padding + ((0, 0),) * (jpeg.ndim - 2), mode="symmetric")
+        kind = "gray" if jpeg.ndim == 2 else "rgb24"
+        inner = "gray" if jpeg.ndim == 2 else "yuv444p"
+        command = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", kind]
+        command += ["-s", f"{whole.shape[1]}x{whole.shape[0]}", "-i", "-"]
+        command += ["-vf", f"format={inner},spp=quality=6:qp={qp},format={kind}", "-f", "rawvideo", "-"]
+        result = subprocess.run(command, input=whole.tobytes(), check=True, capture_output=True)
+        return np.frombuffer(result.stdout, np.uint8).reshape(whole.shape)[:height, :width]
+
+    return run
+
+
+def best_spp(pictures: list[np.ndarray], jpeg_quality: int) -> Method:
+    """ffmpeg's spp at the quantiser that suits this quality best on the first few pictures."""
+    jpegs = [encoded(p, jpeg_quality) for p in pictures[:SPP_TRIALS]]
+
+    def gain(qp: int) -> float:
+        run = spp(qp)
+        return sum(psnr(run(d, decoded(d)), p) for d, p in zip(jpegs, pictures, strict=False))
+
+    return spp(max((4, 6, 8, 10, 13, 16, 20, 25, 31, 40, 50), key=gain))
+
+
+def methods(pictures: list[np.ndarray], jpeg_quality: int, deblocker: Deblocker) -> dict[str, Method]:
+    chosen: dict[str, Method] = {"JPEG": lambda _, jpeg: jpeg, "classical filter": classical}
+    chosen["OpenCV non-local means"] = non_local_means
+    if shutil.which("jpegqs"):
+        chosen["jpegqs -q3"], chosen["jpegqs -q6"] = jpegqs(3), jpegqs(6)
+    if shutil.which("ffmpeg"):
+        chosen["ffmpeg spp"] = best_spp(pictures, jpeg_quality)
+    chosen["sketch_cell, blind weights"] = lambda _, jpeg: deblocker.repair_on_grid(jpeg, None)
+    chosen["sketch_cell, from pixels alone"] = lambda _, jpeg: deblocker.repair(jpeg)
+    chosen["sketch_cell, banded"] = lambda data, jpeg: deblocker.repair(jpeg, jpeg_facts(data).luma_table)
+    return chosen
+
+
+def psnr(picture: np.ndarray, original: np.ndarray) -> float:
+    return decibels(mean_square_error(picture, original))
+
+
+def compare(pictures: list[np.ndarray], deblocker: Deblocker) -> dict[str, dict[int, np.ndarray]]:
+    """Mean (PSNR, SSIM, PSNR-B) of each method at each quality."""
+    table: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    for jpeg_quality in QUALITIES:
+        data = [encoded(p, jpeg_quality) for p in pictures]
+        for name, run in methods(pictures, jpeg_quality, deblocker).items():
+            found = [quality(run(d, decoded(d)), p) for d, p in zip(data, pictures, strict=True)]
+            table[name][jpeg_quality] = np.mean([(q.psnr_db, q.ssim, q.psnr_b_db) for q in found], axis=0)
+            print(f"q{jpeg_quality} {name:24} {table[name][jpeg_quality].round(4)}", flush=True)
+    return table
+
+
+def comparison_rows(table: dict[str, dict[int, np.ndarray]]) -> list[str]:
+    rows = ["| | " + " | ".join(f"q{q}" for q in QUALITIES) + " |", "|---|" + "---|" * len(QUALITIES)]
+    jpeg = table["JPEG"]
+    for name, values in table.items():
+        cells = []
+        for q in QUALITIES:
+            value, similarity, blocky = values[q]
+            gain = "" if name == "JPEG" else f" ({value - jpeg[q][0]:+.2f})"
+            cells.append(f"{value:.2f}{gain} / {similarity:.4f} / {blocky:.2f}")
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def double_jpeg(greys: list[np.ndarray], deblocker: Deblocker) -> str:
+    """Quality 10, then 50 on a grid shifted by 4 pixels."""
+    before, after = [], []
+    for grey in greys:
+        first = decoded(encoded(grey, 10))[4:, 4:]
+        data = encoded(np.ascontiguousarray(first), 50)
+        original = grey[4:, 4:]
+        before.append(psnr(decoded(data), original))
+        after.append(psnr(repair_file_bytes(data, deblocker), original))
+    return f"JPEG {np.mean(before):.2f} dB, repaired {np.mean(after):.2f} dB ({np.mean(after) - np.mean(before):+.2f})"
+
+
+def every_quality(pictures: list[np.ndarray], deblocker: Deblocker) -> list[str]:
+    """Gains of the banded and blind repair on photos, text with line art, and smooth gradients, qualities 5-100."""
+    rng = np.random.default_rng(2026)
+    kinds = {
+        "photos": [p[:256, :256] for p in pictures[:12]],
+        "text and line art": [text_crop(rng) for _ in range(12)],
+        "smooth gradients": [smooth_crop(rng) for _ in range(12)],
+    }
+    qualities = (5, 10, 15, 25, 35, 50, 60, 70, 80, 90, 95, 97, 100)
+    rows = [
+        "| gain, dB | " + " | ".join(f"q{q}" for q in qualities) + " |",
+        "|---|" + "---|" * len(qualities),
+    ]
+    for kind, originals in kinds.items():
+        for is_blind in (False, True):
+            cells = []
+            for q in qualities:
+                gains = []
+                for original in originals:
+                    data = encoded(np.ascontiguousarray(original), q)
+                    jpeg = decoded(data)
+                    repaired = (
+                        deblocker.repair_on_grid(jpeg, None)
+                        if is_blind
+                        else repair_file_bytes(data, deblocker)
+                    )
+                    gains.append(
+                        psnr(repaired, original) - psnr(jpeg, original) if (jpeg != original).any() else 0.0
+                    )
+                cells.append(f"{np.mean(gains):+.2f}")
+            rows.append(f"| {kind}, {'blind' if is_blind else 'banded'} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def speeds() -> list[str]:
+    """Megapixels per second, end-to-end time at 12 megapixels, and frames per second at 640 x 480."""
+    rows = ["| runtime | MP/s | 640x480 frames/s | 12 MP file to PNG, s |", "|---|---|---|---|"]
+    photo = cv2.resize(skimage.data.astronaut(), (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    data = encoded(photo, 30)
+    frame = np.ascontiguousarray(photo[:480, :640])
+    table = jpeg_facts(data).luma_table
+    for runtime in RUNTIMES[1:]:
+        deblocker = Deblocker(runtime)
+        deblocker.repair(frame, table)
+        frame_s = best_time(partial(deblocker.repair, frame, table), 8)
+        large_s = best_time(partial(deblocker.repair, photo, table), 3)
+        whole_s = best_time(partial(end_to_end, data, deblocker), 3)
+        rows.append(f"| {runtime} | {12 / large_s:.1f} | {1 / frame_s:.1f} | {whole_s:.2f} |")
+    return rows
+
+
+def end_to_end(data: bytes, deblocker: Deblocker) -> None:
+    PIL.Image.fromarray(repair_file_bytes(data, deblocker)).save(io.BytesIO(), "PNG", compress_level=1)
+
+
+def best_time(run: Callable[[], object], count: int) -> float:
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def added_memory_mib(megapixels: int = 100) -> float:
+    """Peak memory that a repair adds to its input and output pictures (onnxruntime), from a process of its own."""
+    script = (
+        "import resource, numpy as np\n"
+        "from sketch_cell.picture.deblock import Deblocker\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "d = Deblocker('onnxruntime'); d.repair(np.zeros((16, 16, 3), np.uint8))\n"
+        f"image = np.full(({megapixels * 100}, 10000, 3), 90, np.uint8); image[::9] = 40\n"
+        "before = peak(); d.repair(image); print(peak() - before - image.nbytes / 2**20)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+        ).stdout
+    )
+
+
+def picture_of_a_cat(deblocker: Deblocker) -> None:
+    """A detail of scikit-image's cat (CC0) at quality 10, three times enlarged."""
+    whole = skimage.data.chelsea()
+    data = encoded(whole, 10)
+    jpeg = decoded(data)
+    panels = {"original": whole, "JPEG, quality 10": jpeg, "classical filter": classical(data, jpeg)}
+    panels["sketch_cell"] = repair_file_bytes(data, deblocker)
+    enlarged = {
+        name: cv2.resize(p[60:190, 100:230], None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+        for name, p in panels.items()
+    }
+    with whole_file(REPORT.with_name("deblock_cat.jpg")) as path:
+        PIL.Image.fromarray(side_by_side(enlarged)).save(path, "JPEG", quality=88)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=Path, default=PHOTOS)
+    parser.add_argument("--count", type=int, default=100, help="photographs to use")
+    parser.add_argument("--memory-megapixels", type=int, default=100)
+    options = parser.parse_args()
+    pictures = photographs(options.images, options.count)
+    greys = [matlab_luma(p) for p in pictures]
+    deblocker = Deblocker("auto")
+    lines = ["# JPEG repair", ""]
+    lines += [f"{len(pictures)} pictures of `{options.images.name}`, runtime {deblocker.runtime}, "
+              f"{os.cpu_count()} cores, {platform.machine()}. Made by `python bench/deblock.py`.", ""]  # fmt: skip
+    lines += ["## Luma: MATLAB 16-235, grey JPEG, no border crop", "PSNR (gain) / SSIM / PSNR-B.", ""]
+    lines += comparison_rows(compare(greys, deblocker))
+    lines += ["", "## Colour: 4:2:0, PSNR over RGB", ""]
+    lines += comparison_rows(compare(pictures, deblocker))
+    lines += [
+        "",
+        "## Double JPEG: quality 10, then 50 on a grid shifted by 4",
+        "",
+        double_jpeg(greys, deblocker),
+    ]
+    lines += ["", "## Every quality (above 97 a file is left as it is)", ""]
+    lines += every_quality(pictures, deblocker)
+    lines += ["", "## Speed and memory", "", *speeds()]
+    added = added_memory_mib(options.memory_megapixels)
+    lines += [
+        "",
+        f"Memory added to input and output at {options.memory_megapixels} megapixels: {added:.0f} MiB.",
+    ]
+    lines += ["", "![A cat's eye](deblock_cat.jpg)", ""]
+    picture_of_a_cat(deblocker)
+    write_whole(REPORT, "\n".join(lines))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
