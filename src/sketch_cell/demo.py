@@ -59,24 +59,26 @@ class Demo:
         self._shipped = shipped
         _check_writable(self._folder)
 
-    def run(self, nodes: Sequence[NodeSpec], parameter_file: Path, work_folder: Path) -> None:
+    def run(self, nodes: Sequence[NodeSpec], parameter_file: Path) -> None:
         """Draw and report; raises `NodeDied` when a node ends early and `SketchCellError` when the job fails."""
         from sketch_cell.ros.observer import CellObserver
 
         # Cells that run side by side on one host must not hear each other.
         os.environ.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 101)))
         begin_s = time.monotonic()
-        with CellProcesses(nodes, parameter_file=parameter_file, log_folder=work_folder) as processes:
+        logs = self._folder / "log"
+        logs.mkdir(exist_ok=True)
+        with CellProcesses(nodes, parameter_file=parameter_file, log_folder=logs) as processes:
             observer = CellObserver()
             try:
-                self._follow(observer, processes)
+                self._follow(observer, processes, logs)
             finally:
                 observer.close()
         console.print("Writing pictures and report ...")
         self._write(observer, time.monotonic() - begin_s)
         console.print(f"Done: see {self._folder}/")
 
-    def _follow(self, observer: Any, processes: CellProcesses) -> None:
+    def _follow(self, observer: Any, processes: CellProcesses, logs: Path) -> None:
         with _job_progress() as show:
 
             def until(reached: Callable[[], object], phase: str) -> None:
@@ -85,6 +87,8 @@ class Demo:
             until(lambda: "picture/image" in observer.pictures, "repairing the photo")
             until(lambda: observer.plan_m is not None, "planning the line")
             until(lambda: observer.status.get("state") == "idle", "starting the machine")
+            if self._loop == "closed":
+                until(lambda: "tip_tracker" in observer.healthy, "calibrating the camera")
             answer = observer.ask("drawing_controller/draw")
             replies: list[str] = []
 
@@ -100,7 +104,7 @@ class Demo:
             until(lambda: observer.status.get("state") in ("done", "failed", "paused"), "")
             if observer.status["state"] != "done":
                 state, reason = observer.status["state"], observer.status["message"]
-                raise SketchCellError(f"the drawing {state}: {reason}\n{processes.last_words('stepper_driver')}")
+                raise SketchCellError(f"the drawing {state}: {reason}. What each node said is in {logs}/.")
             until(_once(observer.ask("twin/report")), "reading the glass")
             until(
                 lambda: observer.trace_m is not None and "twin/glass" in observer.pictures,

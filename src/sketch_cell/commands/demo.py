@@ -35,4 +35,4 @@ def demo(photo: Path | None, loop: str, output: Path, params_file: str) -> None:
         drawn = photo if photo is not None else default_photo(work_folder)
         cell = CellSettings(photo=str(drawn.resolve()), loop=loop, params_file=params_file)
         nodes = cell_nodes(cell, work_folder=work_folder)
-        Demo(drawn, output, loop, shipped=photo is None).run(nodes, parameter_file(cell), work_folder)
+        Demo(drawn, output, loop, shipped=photo is None).run(nodes, parameter_file(cell))

@@ -25,6 +25,7 @@ from sketch_cell.vision.calibration import Calibration, Lens, read_calibration
 from sketch_cell.vision.debug import debug_picture
 from sketch_cell.vision.glass import GlassSettings, grey_from_rgb
 from sketch_cell.vision.tracker import NoTip, Tip, TipTracker, TrackerSettings
+from sketch_cell.vision.warm_up import warm_up
 
 JOINTS = ["knob_x", "knob_y"]
 
@@ -68,8 +69,9 @@ class TipTrackerNode(LifecycleNode):
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the calibration file, where one is given."""
+        """Compile the kernels; read the calibration file, where one is given."""
         try:
+            warm_up()
             name = self._settings.calibration
             self._calibration = read_calibration(Path(name)) if name else None
         except SketchCellError as error:

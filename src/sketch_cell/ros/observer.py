@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 
 
 class CellObserver:
-    """What a cell has published so far: pictures, plan, job status, tips, and the twin's truth."""
+    """What a cell has published so far: pictures, plan, job status, tips, and the twin's truth.
+
+    `healthy` holds the names of the nodes whose last diagnostic was OK.
+    """
 
     def __init__(self, namespace: str = "") -> None:
         # Signals are the caller's: it has processes to stop before this context may go.
@@ -31,6 +34,7 @@ class CellObserver:
         self._node = Node("observer", namespace=namespace)
         self.status: dict[str, str] = {}
         self.twin_facts: dict[str, str] = {}
+        self.healthy: set[str] = set()
         self.pictures: dict[str, NDArray[np.uint8]] = {}
         self.plan_m: NDArray[np.float64] | None = None
         self.trace_m: NDArray[np.float64] | None = None
@@ -43,6 +47,7 @@ class CellObserver:
         subscribe(Path, "line/path", self._keep_plan, LATCHED, raw=True)
         subscribe(Path, "twin/trace", self._keep_trace, LATCHED, raw=True)
         subscribe(DiagnosticStatus, "job/status", self._keep_status, LATCHED)
+        subscribe(DiagnosticArray, "/diagnostics", self._keep_health, RELIABLE)
         subscribe(DiagnosticStatus, "twin/facts", self._keep_facts, LATCHED)
         subscribe(PoseWithCovarianceStamped, "tip", self._keep_tip, SENSOR)
         subscribe(JointTrajectory, "knobs/trajectory", self._count_commands, RELIABLE)
@@ -89,6 +94,11 @@ class CellObserver:
 
     def _keep_status(self, message: DiagnosticStatus) -> None:
         self.status = {"message": message.message, **_values(message)}
+
+    def _keep_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            name = status.name.rsplit("/", 1)[-1]
+            (self.healthy.add if status.level == DiagnosticStatus.OK else self.healthy.discard)(name)
 
     def _keep_facts(self, message: DiagnosticStatus) -> None:
         self.twin_facts = _values(message)
