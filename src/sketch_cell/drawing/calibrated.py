@@ -2,117 +2,139 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.drawing.coverage import sine_table
+from sketch_cell.drawing.layout import merged_share, row_centres
 from sketch_cell.drawing.rows import RowGrid, envelope, play, row_ink, serpentine
 from sketch_cell.drawing.settings import LineSettings
-from sketch_cell.drawing.tone import blur, grey, luminance, resample, srgb_from_linear
+from sketch_cell.drawing.tone import MeasuredTone, blur, srgb_from_linear, target_ink
+from sketch_cell.drawing.wave import SAMPLES_PER_CELL, make_wave
 
 FloatImage = NDArray[np.float32]
 Array = NDArray[np.float64]
+Periods = NDArray[np.int64]
 
-SAMPLES_PER_CELL = 24
-BINS_PER_CELL = 8
+BINS_PER_CELL = 8  # of the grid on which drawing and photo are compared
 PERIODS = (1, 2, 3)
-SWITCH = 0.93
-GAP = 0.06
+# Share of a wave's darkest tone at which a cell takes one period more. An adapted eye forgives no ripple, so it
+# gets the finer wave early; grey values pay for reversals with tone nobody sees.
+SWITCH = {"linear": 1.0, "value": 1.02, "adapted": 0.93}
+HYSTERESIS = 0.06  # tone by which a cell must fall below the switch before it gives a period back
+MOMENTUM = 0.5
+TONE_LIMITS = (0.0, 1.05)  # of the corrected tone: farther out it would only wind up
+LEAST_AMPLITUDE = 0.12  # of the line width: smaller waves change the tone by less than 0.002
 
 
-class Weaver:
-    def __init__(self, grid: RowGrid, settings: LineSettings) -> None:
-        self.grid, self.settings = grid, settings
-        limit = grid.pitch_m / 2
-        self.tables = [
-            sine_table(grid.cell_m / n, grid.pitch_m, settings.line_width_m, limit) for n in PERIODS
-        ]
-        phase = np.arange(SAMPLES_PER_CELL) / SAMPLES_PER_CELL
-        self.carriers = [
-            np.tile(np.sin(2 * np.pi * n * phase), grid.columns).astype(np.float32) for n in PERIODS
-        ]
-
-    def choose(self, tone: FloatImage, periods=None):
-        """periods per cell (rows, columns)"""
-        g = self.grid
-        need = (
-            tone.reshape(g.rows, 2, BINS_PER_CELL // 2, g.columns, 2, BINS_PER_CELL // 2)
-            .mean(axis=(2, 5))
-            .max(axis=(1, 3))
-        )
-        out = np.ones((g.rows, g.columns), np.int64)
-        for n in (2, 3):
-            up = self.tables[n - 2].darkest * SWITCH
-            if periods is None:
-                out[need > up] = n
-            else:
-                out[(need > up) | ((periods >= n) & (need > up - GAP))] = n
-        return out
-
-    def weave(self, tone: FloatImage, periods) -> FloatImage:
-        g = self.grid
-        wave = np.empty((g.rows, g.columns * SAMPLES_PER_CELL), np.float32)
-        mask = np.repeat(periods, SAMPLES_PER_CELL, axis=1)
-        for n, table, carrier in zip(PERIODS, self.tables, self.carriers):
-            if not (periods == n).any():
-                continue
-            halves = cv2.resize(tone, (g.columns * 2 * n, g.rows * 2), interpolation=cv2.INTER_AREA)
-            own = np.empty((g.rows, g.columns * 2 * n), np.float32)
-            own[:, 0::2] = halves[0::2, 0::2]
-            own[:, 1::2] = halves[1::2, 1::2]
-            amp = table.amplitude_for(own).astype(np.float32)
-            full = np.repeat(amp, SAMPLES_PER_CELL // (2 * n), axis=1)
-            chosen = mask == n
-            wave[chosen] = (-full * carrier)[chosen]
-        return self.grid.centres_m().astype(np.float32) + np.pad(wave, ((0, 0), (0, 1)))
-
-    def ink(self, v: FloatImage) -> FloatImage:
-        g = self.grid
-        step = g.cell_m / SAMPLES_PER_CELL
-        v = play(v, self.settings.residual_backlash_m)
-        low, high = envelope(v, step, self.settings.line_width_m / 2)
-        # turn links
-        k = max(1, round(self.settings.line_width_m / 2 / step))
-        high[0:-1:2, -k:] = np.maximum(high[0:-1:2, -k:], v[1::2, -1:][: len(high[0:-1:2])])
-        high[1:-1:2, :k] = np.maximum(high[1:-1:2, :k], v[2::2, :1][: len(high[1:-1:2])])
-        low, high = (low[:, 1:] + low[:, :-1]) / 2, (high[:, 1:] + high[:, :-1]) / 2
-        return row_ink(
-            low, high, g.rows * BINS_PER_CELL, g.pitch_m / BINS_PER_CELL, SAMPLES_PER_CELL // BINS_PER_CELL
-        )
+def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings, measured: MeasuredTone) -> Array:
+    """The line (N, 2) in the row frame [m] that draws the photo, float 0..1 as the rows meet it."""
+    target = target_ink(
+        photo, grid.rows * BINS_PER_CELL, grid.columns * BINS_PER_CELL, settings, grid.pitch_m
+    )
+    v = synthesise(target, Loom(target, grid, settings), measured)
+    u = np.arange(v.shape[1]) * (grid.cell_m / SAMPLES_PER_CELL)
+    return serpentine(u, v.astype(np.float64))
 
 
-def synthesise(target: FloatImage, grid: RowGrid, settings: LineSettings, verbose=False):
-    """target: ink (rows*8, columns*8)"""
-    w = Weaver(grid, settings)
+def synthesise(target: FloatImage, loom: Loom, measured: MeasuredTone) -> FloatImage:
+    """Rows v (rows, samples) [m] whose ink, seen from afar, is closest to the target's (rows * b, columns * b).
+
+    Analysis by synthesis: render, compare the blurred pictures, correct the tone asked for, keep the best.
+    """
+    settings = loom.settings
     sigma = settings.blur_cells * BINS_PER_CELL
-    seen = blur(target, sigma)
-    linear = settings.tuned_for == "linear"
-    enc = (lambda x: srgb_from_linear(1 - x)) if linear else (lambda x: x)
-    tone = target.copy()
-    best = (np.inf, None)
-    periods = None
-    for i in range(settings.iterations + 1):
-        periods = w.choose(tone, periods)
-        v = w.weave(tone, periods)
-        shown = blur(w.ink(v), sigma)
-        e = float(np.sqrt(np.mean((enc(shown) - enc(seen)) ** 2)))
-        if verbose:
-            print(i, round(e, 5), np.bincount(periods.ravel()))
-        if e < best[0]:
-            best = (e, v)
-        tone += settings.correction * (seen - shown)
-        np.clip(tone, -0.5, 1.5, out=tone)
+    wanted = blur(target, sigma)
+    tone, push = target.copy(), np.zeros_like(target)
+    best, least, periods = None, np.inf, None
+    for _ in range(settings.iterations + 1):
+        periods = loom.periods(tone, periods)
+        v = loom.weave(tone, periods)
+        shown = measured.seen(blur(loom.ink(v), sigma))
+        error = _distance(shown, wanted, settings.tuned_for)
+        if best is None or error < least:
+            best, least = v, error
+        push = MOMENTUM * push + settings.correction * (wanted - shown)
+        tone = np.clip(tone + push, *TONE_LIMITS)
+    assert best is not None
     return best
 
 
-def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings) -> Array:
-    """The line (N, 2) in the row frame [m] that draws the photo, float 0..1 as the rows meet it."""
-    rows, columns = grid.rows * BINS_PER_CELL, grid.columns * BINS_PER_CELL
-    image = luminance(photo) if settings.tuned_for == "linear" else grey(photo)
-    target = 1 - resample(image, rows, columns)
-    if settings.tuned_for == "adapted":
-        target = 0.27 + (0.92 - 0.27) * target
-    _, v = synthesise(target, grid, settings)
-    u = np.arange(v.shape[1]) * (grid.cell_m / SAMPLES_PER_CELL)
-    return serpentine(u, v.astype(np.float64))
+def _distance(shown: FloatImage, wanted: FloatImage, tuned_for: str) -> float:
+    if tuned_for == "linear":
+        shown, wanted = srgb_from_linear(1 - shown), srgb_from_linear(1 - wanted)
+    return float(np.sqrt(np.mean((shown - wanted) ** 2)))
+
+
+@dataclass
+class Loom:
+    """Weaves rows from tones and predicts their ink, for one photo's layout of rows."""
+
+    target: FloatImage
+    grid: RowGrid
+    settings: LineSettings
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        self.waves = [make_wave(n, s.waveform, self.grid, s.line_width_m) for n in PERIODS]
+        share = merged_share(self.target, self.grid, s.line_width_m)
+        self.share = share if s.merge_rows else np.zeros_like(share)
+        self.samples = self.grid.columns * SAMPLES_PER_CELL
+
+    def periods(self, tone: FloatImage, before: Periods | None) -> Periods:
+        """Periods per cell (rows, columns): the fewest that reach the darker half-cell, with hysteresis."""
+        g, half = self.grid, BINS_PER_CELL // 2
+        halves = tone.reshape(g.rows, 2, half, g.columns, 2, half).mean(axis=(2, 5))
+        need = halves.max(axis=(1, 3))
+        chosen = np.ones(need.shape, np.int64)
+        for wave in self.waves[:-1]:
+            switch = wave.darkest * SWITCH[self.settings.tuned_for]
+            kept = need > switch - HYSTERESIS
+            if before is None:
+                before = np.ones_like(chosen)
+            chosen[(need > switch) | (kept & (before > wave.periods))] = wave.periods + 1
+        return chosen
+
+    def weave(self, tone: FloatImage, periods: Periods) -> FloatImage:
+        """Rows v (rows, samples + 1) [m]; every half-wave takes its amplitude from its own half-cell."""
+        g = self.grid
+        wave = np.zeros((g.rows, self.samples), np.float32)
+        mine = np.repeat(periods, SAMPLES_PER_CELL, axis=1)
+        for kind in self.waves:
+            here = mine == kind.periods
+            if not here.any():
+                continue
+            halves = cv2.resize(
+                tone, (2 * kind.periods * g.columns, 2 * g.rows), interpolation=cv2.INTER_AREA
+            )
+            own = halves[0::2].copy()
+            own[:, 1::2] = halves[1::2, 1::2]
+            np.copyto(wave, kind.row(own, self.samples), where=here)
+        pairs = len(self.share)
+        wave[: 2 * pairs] *= np.repeat(1 - self.share, 2, axis=0)
+        v = row_centres(g, tone, self.share, self.settings.line_width_m) + wave
+        return np.pad(v, ((0, 0), (0, 1)), mode="edge")
+
+    def ink(self, v: FloatImage) -> FloatImage:
+        """Ink (rows * b, columns * b) that the machine leaves when it is sent the rows v."""
+        g, s = self.grid, self.settings
+        step = g.cell_m / SAMPLES_PER_CELL
+        drawn = play(v, s.residual_backlash_m)
+        low, high = envelope(drawn, step, s.line_width_m / 2)
+        _add_links(high, drawn, max(1, round(s.line_width_m / 2 / step)))
+        return row_ink(
+            low,
+            high,
+            g.rows * BINS_PER_CELL,
+            g.pitch_m / BINS_PER_CELL,
+            SAMPLES_PER_CELL // BINS_PER_CELL,
+        )
+
+
+def _add_links(high: FloatImage, v: FloatImage, samples: int) -> None:
+    """Let each row's ink reach down to the next row where the serpentine turns; in place."""
+    right, left = high[0:-1:2, -samples:], high[1:-1:2, :samples]
+    np.maximum(right, v[1::2, -1:], out=right)
+    np.maximum(left, v[2::2, :1], out=left)

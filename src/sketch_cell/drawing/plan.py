@@ -13,7 +13,7 @@ from sketch_cell.drawing.frame import Frame, frame_for
 from sketch_cell.drawing.render import render_ink
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.simplify import simplify
-from sketch_cell.drawing.tone import unit_photo
+from sketch_cell.drawing.tone import MeasuredTone, unit_photo
 from sketch_cell.errors import InputError
 
 Array = NDArray[np.float64]
@@ -64,7 +64,11 @@ def reversals(xy: ArrayLike) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def plan_line(photo: NDArray[np.generic], settings: LineSettings | None = None) -> LinePlan:
+def plan_line(
+    photo: NDArray[np.generic],
+    settings: LineSettings | None = None,
+    measured: MeasuredTone | None = None,
+) -> LinePlan:
     """Plan one line that looks like the photo.
 
     photo: uint8 or uint16, (H, W) grey or (H, W, 1-4) grey/RGB with an optional alpha channel, which is laid on
@@ -76,6 +80,5 @@ def plan_line(photo: NDArray[np.generic], settings: LineSettings | None = None) 
     rows = frame.row_picture(values)
     if settings.method != "calibrated":
         raise InputError(f"method is {settings.method}: not there yet.")
-    return LinePlan(
-        frame.screen_from_rows(calibrated.row_line(rows, frame.grid(), settings)), settings, frame
-    )
+    uv = calibrated.row_line(rows, frame.grid(), settings, measured or MeasuredTone())
+    return LinePlan(frame.screen_from_rows(uv), settings, frame)

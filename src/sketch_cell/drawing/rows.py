@@ -17,7 +17,7 @@ from sketch_cell.drawing.render import interval_area
 Array = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
-PEN_DIRECTIONS = 13
+PEN_DIRECTIONS = 9
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,22 @@ class RowGrid:
 def envelope(
     v: NDArray[np.floating], step: float, radius: float
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Lower and upper end of the ink on every line u = const: (low, high), both shaped like v.
+    """Lower and upper end of the ink halfway between samples: (low, high), both (rows, samples - 1).
 
-    v is (rows, samples), piecewise linear over samples `step` apart; radius is half the line width, same unit.
+    v (rows, samples) is piecewise linear over samples `step` apart; radius is half the line width; one unit.
     """
     reach = int(np.ceil(radius / step)) + 1
+    count = v.shape[1] - 1
     padded = np.pad(v, ((0, 0), (reach, reach)), mode="edge")
-    low, high = v - radius, v + radius
+    low = np.full((v.shape[0], count), np.inf, v.dtype)
+    high = np.full_like(low, -np.inf)
     for offset in _pen_offsets(step, radius):
-        whole = int(np.floor(offset / step))
-        part = v.dtype.type(offset / step - whole)
+        whole = int(np.floor(offset / step + 0.5 + 1e-9))
+        part = v.dtype.type(max(offset / step + 0.5 - whole, 0.0))
         chord = v.dtype.type(np.sqrt(max(radius**2 - offset**2, 0.0)))
-        start = reach + whole
-        there = padded[:, start : start + v.shape[1]]
+        there = padded[:, reach + whole : reach + whole + count]
         if part > 1e-6:
-            there = there + part * (padded[:, start + 1 : start + 1 + v.shape[1]] - there)
+            there = there + part * (padded[:, reach + whole + 1 : reach + whole + 1 + count] - there)
         np.maximum(high, there + chord, out=high)
         np.minimum(low, there - chord, out=low)
     return low, high
@@ -71,8 +72,8 @@ def _pen_offsets(step: float, radius: float) -> Array:
     """Offsets across the pen at which its edge is followed: evenly turned, and on the samples themselves."""
     turned = radius * np.sin(np.linspace(-np.pi / 2, np.pi / 2, PEN_DIRECTIONS))
     stride = max(1, int(radius / step) // 4)
-    count = int(radius / step) // stride
-    on_samples = np.arange(-count, count + 1) * step * stride
+    first = 0.5 + np.arange(0, max(radius / step - 0.5, 0), stride)
+    on_samples = np.concatenate([-first, first]) * step
     return np.unique(np.round(np.concatenate([turned, on_samples]), 12))
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.errors import InputError
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709 weights of R, G, B
 FloatImage = NDArray[np.float32]
+
+ADAPTED_DARKEST = 0.92  # an adapted eye takes this for black; darker costs line and brings ripple
+ADAPTATION_EDGE = 0.03  # of the long edge: detail finer than this gets the local contrast
 
 
 def linear_from_srgb(value: FloatImage) -> FloatImage:
@@ -69,3 +75,42 @@ def resample(image: FloatImage, rows: int, columns: int) -> FloatImage:
 def blur(image: FloatImage, sigma_px: float) -> FloatImage:
     """Gaussian blur; beyond the border the image goes on as its mirror image."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+@dataclass(frozen=True)
+class MeasuredTone:
+    """What share of ink a camera sees (`seen`) where the planner predicts (`predicted`); both rise.
+
+    The default trusts the prediction. Raises `InputError` for curves that do not rise.
+    """
+
+    predicted: tuple[float, ...] = (0.0, 1.0)
+    observed: tuple[float, ...] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        rising = all(np.all(np.diff(curve) > 0) for curve in (self.predicted, self.observed))
+        if len(self.predicted) != len(self.observed) or len(self.predicted) < 2 or not rising:
+            raise InputError(
+                "A measured tone curve needs two or more predicted and observed shares of ink, both rising."
+            )
+
+    def seen(self, ink: FloatImage) -> FloatImage:
+        """Share of ink the camera would see."""
+        if self.predicted == self.observed:
+            return ink
+        return np.interp(ink, self.predicted, self.observed).astype(np.float32)
+
+
+def target_ink(
+    photo: FloatImage, rows: int, columns: int, settings: LineSettings, pitch_m: float
+) -> FloatImage:
+    """Wanted share of ink (rows, columns) for a photo 0..1, (H, W) or (H, W, 3), by what the plan is tuned for."""
+    image = luminance(photo) if settings.tuned_for == "linear" else grey(photo)
+    dark = 1 - resample(image, rows, columns)
+    if settings.tuned_for != "adapted":
+        return dark
+    lightest = settings.line_width_m / pitch_m
+    if settings.local_contrast > 0:
+        base = blur(dark, ADAPTATION_EDGE * max(rows, columns))
+        dark = np.clip(dark + settings.local_contrast * (dark - base), 0, 1)
+    return (lightest + 0.02 + (ADAPTED_DARKEST - lightest - 0.02) * dark).astype(np.float32)
