@@ -262,7 +262,9 @@ class Machine:
             changed = self._suspended()
             if self.requests:
                 self._execute_requests()
-            if self.suspend and not changed:
+            if self.suspend.restoring and not self.suspend.restored:
+                yield from self._restore()
+            elif self.suspend and not changed:
                 yield None
                 if self.alarm:
                     yield from self._report_alarm()
@@ -393,10 +395,18 @@ class Machine:
             suspend.asleep = True
             return False
         suspend.door = False
-        if suspend.restoring:
-            suspend.restored = True
-            self.requests.start = True
         return False
+
+    def _restore(self) -> Work:
+        """Leave an open door: the spindle gets four seconds to come up to speed, the coolant one."""
+        modal = self.gcode.modal
+        for needed, delay_s in ((modal.spindle != 5, 4.0), (modal.coolant == 8, 1.0)):
+            for _ in range(round(delay_s / 0.05) if needed else 0):
+                yield 0.05
+                if self.requests:
+                    self._execute_requests()
+        self.suspend.restored = True
+        self.requests.start = True
 
     def _apply_overrides(self) -> None:
         feed, rapid, spindle = self.planner.feed_override, self.planner.rapid_override, self.spindle_override
@@ -518,7 +528,8 @@ class Machine:
         return parts
 
     def _spindle_rpm(self) -> float:
-        if self.gcode.modal.spindle == 5 or not self.gcode.spindle_rpm:
+        parked = self.suspend.retracted and not self.suspend.restoring
+        if self.gcode.modal.spindle == 5 or not self.gcode.spindle_rpm or parked:
             return 0.0
         wanted = self.gcode.spindle_rpm * self.spindle_override / 100
         return min(max(wanted, self.settings[31]), self.settings[30])

@@ -112,8 +112,8 @@ class Stepper:
     def samples(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Motor steps (n, 2) of x and y at times (n,) since the last call; rounded to whole steps."""
         self._settle(self.now_s)
-        trace, self._trace = self._trace, []
-        if not trace or len(times_s) == 1:  # the only sample is now
+        trace, self._trace = self._trace, [(self.now_s, self.motor[0], self.motor[1])]
+        if len(trace) < 2 or len(times_s) == 1:  # at rest, or the only sample is now
             return np.tile(np.array(self.motor[:2], dtype=np.float64), (len(times_s), 1))
         knots = np.array(trace)
         out = np.empty((len(times_s), 2))
