@@ -266,6 +266,31 @@ def picture_of_a_cat(deblocker: Deblocker) -> None:
         PIL.Image.fromarray(side_by_side(enlarged)).save(path, "JPEG", quality=88)
 
 
+def draw_curve(log: Path) -> None:
+    """The gains on validation photographs along a training log, as doc/benchmarks/deblock_curve.png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    reports = [line.split() for line in log.read_text().splitlines() if " grey10 " in line]
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+    for axis, kind in zip(axes, ("grey", "colour"), strict=True):
+        for q in QUALITIES:
+            points = [
+                (stage, float(progress), float(words[words.index(f"{kind}{q}") + 1]))
+                for _, stage, progress, *words in reports
+            ]
+            places = [progress + (stage != "blind") for stage, progress, _ in points]
+            axis.plot(places, [gain for *_, gain in points], ".-", label=f"quality {q}")
+        axis.axvline(1, color="0.7", linewidth=0.8)
+        axis.set(title=f"{kind} JPEG", xlabel="progress: blind 0-1, banded 1-2")
+    axes[0].set_ylabel("gain over the JPEG, dB")
+    axes[0].legend()
+    with whole_file(REPORT.with_name("deblock_curve.png")) as path:
+        figure.savefig(path, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -273,7 +298,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=PHOTOS)
     parser.add_argument("--count", type=int, default=100, help="photographs to use")
     parser.add_argument("--memory-megapixels", type=int, default=100)
+    parser.add_argument("--curve", type=Path, help="only draw the training curve from this log")
     options = parser.parse_args()
+    if options.curve:
+        draw_curve(options.curve)
+        return
     pictures = photographs(options.images, options.count)
     greys = [matlab_luma(p) for p in pictures]
     deblocker = Deblocker("auto")

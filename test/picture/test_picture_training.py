@@ -9,9 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sketch_cell.errors import InputError  # noqa: E402
 from sketch_cell.picture import train_deblock  # noqa: E402
 from sketch_cell.picture.deblock_net import FAST, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
-from sketch_cell.picture.train_data import KINDS, Crops, Damage, damaged, smooth_crop, text_crop  # noqa: E402
+from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
+    KINDS,
+    Crops,
+    Damage,
+    check_sources,
+    damaged,
+    smooth_crop,
+    text_crop,
+)
 
 
 def random_net(layout, sets=1, seed=0):
@@ -143,3 +152,8 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     train_deblock.train_stage(child, tmp_path, options)
     train_deblock.export(tmp_path, tmp_path)
     assert {p.name for p in tmp_path.glob("fast*")} == {"fast.onnx", "fast_blind.npz", "fast_banded.npz"}
+
+
+def test_missing_training_pictures_are_named(tmp_path):
+    with pytest.raises(InputError, match="BSDS500"):
+        check_sources(tmp_path)

@@ -13,6 +13,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import NDArray
 
+from sketch_cell.errors import InputError
 from sketch_cell.files import whole_file
 
 Image = NDArray[np.uint8]
@@ -21,6 +22,7 @@ CROP_PX = 192
 PATCH_PX = 160
 # Debian packages of freely licensed wallpapers install into these folders.
 WALLPAPER_FOLDERS = (Path("/usr/share/backgrounds"), Path("/usr/share/wallpapers"))
+LEAST_WALLPAPERS = 50
 # Downscaling by at least two removes the pictures' own JPEG artefacts.
 WALLPAPER_SCALES = (2.0, 3.0, 4.5, 6.5)
 CROPS_PER_PICTURE_AND_SCALE = 24
@@ -53,6 +55,21 @@ class Damage:
     grey_share: float = 0.3
     double_share: float = 0.1
     off_grid_share: float = 0.0
+
+
+def check_sources(photos: Path) -> None:
+    """Raise `InputError` that says what is missing of the training pictures."""
+    if not any((photos / "train").glob("*.jpg")) or not any((photos / "val").glob("*.jpg")):
+        raise InputError(
+            f"{photos} holds no BSDS500 photographs (train/*.jpg, val/*.jpg). Download them and name their folder "
+            "with --photos."
+        )
+    if len(wallpapers()) < LEAST_WALLPAPERS or not FONTS:
+        raise InputError(
+            "The training pictures are missing. Install them with: apt install fonts-dejavu-core "
+            "lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds plasma-workspace-wallpapers "
+            "ukui-wallpapers gnome-backgrounds."
+        )
 
 
 def prepare(folder: Path, photos: Path, seed: int) -> None:

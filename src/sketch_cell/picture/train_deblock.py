@@ -29,7 +29,7 @@ from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet
 from sketch_cell.picture.jpeg import strength_of_quality
 from sketch_cell.picture.quality import matlab_luma
 from sketch_cell.picture.runtime_onnx import write_graph
-from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, damaged, prepare
+from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
 from sketch_cell.picture.weights import KINDS as KINDS_SHIPPED
 from sketch_cell.picture.weights import WeightSets, write_weights
 
@@ -345,7 +345,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="checkpoints and prepared data")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path("output/training"), help="checkpoints and prepared data"
+    )
     parser.add_argument(
         "--photos", type=Path, default=Path("../shared/data/bsds500"), help="BSDS500: train/, val/"
     )
@@ -366,10 +368,15 @@ def main() -> None:
     os.nice(19)
     torch.set_num_threads(options.threads)
     if not all((options.folder / "data" / f"{kind}.npy").exists() for kind in KINDS):
+        check_sources(options.photos)
         prepare(options.folder / "data", options.photos, options.seed)
     for stage in STAGES:
         if not (options.folder / f"{stage.name}.done").exists():
             train_stage(stage, options.folder, options)
+    target = options.folder / "weights"
+    target.mkdir(exist_ok=True)
+    export(options.folder, target)
+    print(f"The weights are in {target}; copy them to src/sketch_cell/picture/weights to ship them.")
 
 
 if __name__ == "__main__":
