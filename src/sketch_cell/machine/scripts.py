@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sketch_cell.machine.driver import GrblDriver
 
 SETTLE_S = 0.05  # a board still prints for a moment after its banner
+TRIES = 3
 NO_RESET = "the board does not answer to a reset"
 
 
@@ -113,7 +114,10 @@ def set_modes(driver: GrblDriver) -> Check:
     """Known modes, and work coordinates that are screen millimetres (G92: no EEPROM, lost in any reset)."""
     x_mm, y_mm = (value * 1000 for value in driver.reported_m)
     for line in ("G21G90G94G17G54", f"G92X{grbl.number(x_mm, 3)}Y{grbl.number(y_mm, 3)}"):
-        reply = yield Ask(line)
+        for _ in range(TRIES):  # on a noisy line it may arrive damaged
+            reply = yield Ask(line)
+            if reply.ok:
+                break
         if not reply.ok:
             driver.homed = False
             driver.say("error", f"The board refused {line}: {reply.reason}. Home the machine.")

@@ -1,0 +1,342 @@
+"""Every fault is detected, said in words, followed by no motion, and the machine can be used again after homing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from machine_pair import Pair
+
+from sketch_cell.errors import MachineError
+from sketch_cell.machine.board import BoardSettings
+from sketch_cell.machine.driver import DriverSettings, DriverState
+from sketch_cell.machine.motion import vertex_times_s
+
+BEFORE_S = 2.0
+
+
+def zigzag() -> tuple[np.ndarray, np.ndarray]:
+    x = np.linspace(0.01, 0.09, 160)
+    xy = np.stack([x, 0.02 + 0.004 * np.sin(np.arange(160) * 0.7)], axis=1)
+    xy = np.concatenate([[[0.001, 0.001]], xy])
+    return vertex_times_s(xy), xy
+
+
+class Job:
+    """Feeds a drawing to the driver for as long as that is legal."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair, self.sent = pair, 0
+        self.times, self.xy = zigzag()
+
+    def run(self, duration_s: float) -> None:
+        end_s = self.pair.now_s + duration_s
+        while self.pair.now_s < end_s and not self.finished:
+            self._feed()
+            self.pair.step()
+
+    def _feed(self) -> None:
+        driver = self.pair.driver
+        if driver.state in (DriverState.IDLE, DriverState.RUNNING):
+            ahead_s = driver.motion(self.pair.now_s).timeline_s + 0.5
+            end = max(int(np.searchsorted(self.times, ahead_s)) + 1, self.sent)
+            driver.append(self.times[self.sent : end], self.xy[self.sent : end], 0.04)
+            self.sent = end
+
+    @property
+    def finished(self) -> bool:
+        return self.sent >= len(self.times) and self.pair.driver.idle
+
+
+def running() -> tuple[Pair, Job]:
+    pair = Pair().ready()
+    job = Job(pair)
+    job.run(BEFORE_S)
+    assert pair.driver.state is DriverState.RUNNING
+    pair.events.clear()
+    return pair, job
+
+
+def silence(pair: Pair) -> None:
+    pair.to_host = lambda data: b""
+
+
+def freeze(pair: Pair) -> None:
+    pair.firmware.freeze()
+
+
+def unplug(pair: Pair) -> None:
+    pair.driver.link_lost("the port /dev/x failed while reading: no such device")
+    pair.to_board = lambda data: b""
+
+
+def power_cycle(pair: Pair) -> None:
+    pair.firmware.power_cycle()
+
+
+def soft_reset(pair: Pair) -> None:
+    pair.firmware.receive(b"\x18")
+
+
+def leaves_the_limits(pair: Pair) -> None:
+    pair.firmware.receive(b"X500\n")
+
+
+def loses_digits(pair: Pair) -> None:
+    rng = random.Random(4)
+    pair.to_board = lambda data: bytes(byte for byte in data if rng.random() > 0.01)
+
+
+def garbles(pair: Pair) -> None:
+    rng = random.Random(5)
+    pair.to_board = lambda data: bytes(
+        rng.randrange(32, 127) if rng.random() < 0.01 else byte for byte in data
+    )
+
+
+def controller_dies(pair: Pair) -> None:
+    pair.alive = False
+
+
+OFFLINE, ALARM, UNHOMED, FAULT, HELD = (
+    {DriverState.OFFLINE},
+    {DriverState.ALARM},
+    {DriverState.UNHOMED},
+    {DriverState.FAULT},
+    {DriverState.HELD},
+)
+TABLE = [
+    (silence, OFFLINE, "silent"),
+    (freeze, OFFLINE, "silent"),
+    (unplug, OFFLINE, "no such device"),
+    (power_cycle, UNHOMED, "reset itself"),
+    (soft_reset, ALARM, "position is lost"),
+    (leaves_the_limits, FAULT, "soft limits"),
+    (loses_digits, FAULT | ALARM, "Stopped: "),
+    (garbles, FAULT | ALARM, "Stopped: "),
+]
+
+
+@pytest.mark.parametrize(("fault", "states", "words"), TABLE, ids=lambda item: getattr(item, "__name__", ""))
+def test_a_fault_is_detected_said_and_followed_by_no_motion(
+    fault: Callable[[Pair], None], states: set[DriverState], words: str
+) -> None:
+    pair, job = running()
+    fault(pair)
+    job.run(3.0)
+    assert pair.driver.state in states, f"{pair.driver.state}: {pair.said()}"
+    assert words in pair.said()
+    stands = pair.stylus_m
+    with pytest.raises(MachineError):
+        pair.driver.append([1000.0], [[0.05, 0.05]])
+    pair.run(1.0)
+    assert np.array_equal(pair.stylus_m, stands)
+
+
+@pytest.mark.parametrize(
+    ("fault", "states", "words"), TABLE[:6], ids=lambda item: getattr(item, "__name__", "")
+)
+def test_after_a_fault_the_machine_can_be_homed_and_drawn_with(
+    fault: Callable[[Pair], None], states: set[DriverState], words: str
+) -> None:
+    pair, job = running()
+    fault(pair)
+    job.run(3.0)
+    pair.to_host = pair.to_board = lambda data: data
+    if pair.driver.state is DriverState.OFFLINE:
+        pair.firmware.power_cycle()
+        pair.connect()
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+    pair.driver.append([1.0], [[0.02, 0.03]])
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, [0.02, 0.03], atol=3e-5)
+
+
+def test_silence_is_noticed_within_a_second() -> None:
+    pair, job = running()
+    silence(pair)
+    start_s = pair.now_s
+    while pair.driver.state is not DriverState.OFFLINE:
+        job.run(pair.step_s)
+    assert pair.now_s - start_s <= 1.0
+
+
+def test_a_dead_controller_means_hold_within_a_quarter_second_and_the_job_goes_on_after_resume() -> None:
+    pair, job = running()
+    controller_dies(pair)
+    holds = pair.sent.count(b"!")
+    pair.run(0.24)
+    assert pair.sent.count(b"!") == holds
+    pair.run(0.02)
+    assert pair.sent.count(b"!") == holds + 1
+    pair.until_state(DriverState.HELD, limit_s=0.5)
+    assert "No trajectory" in pair.said()
+    pair.alive = True
+    pair.run(1.0)
+    assert pair.driver.state is DriverState.HELD, "it never moves again by itself"
+    pair.driver.resume(pair.now_s)
+    job.run(60.0)
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
+
+
+def test_lost_acknowledgements_cost_nothing() -> None:
+    pair, job = running()
+    left = [4]
+
+    def lossy(data: bytes) -> bytes:
+        if left[0] and b"ok\r\n" in data:
+            left[0] -= 1
+            return data.replace(b"ok\r\n", b"", 1)
+        return data
+
+    pair.to_host = lossy
+    job.run(60.0)
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
+    assert pair.driver.statistics.lost_acknowledgements + 4 - left[0] >= 4
+
+
+def test_garbage_from_the_board_is_reported_and_survived() -> None:
+    pair, job = running()
+    rng = random.Random(3)
+    pair.to_host = lambda data: bytes(rng.randrange(256) if rng.random() < 1e-3 else byte for byte in data)
+    job.run(60.0)
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
+
+
+def test_emergency_stop_in_homing_loses_the_position_and_in_motion_keeps_it() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.driver.home(pair.now_s)
+    pair.run(0.3)
+    pair.driver.emergency_stop(pair.now_s)
+    pair.run(2.0)
+    pair.driver.release(pair.now_s)
+    assert pair.driver.state is DriverState.UNHOMED
+    pair, job = running()
+    pair.driver.emergency_stop(pair.now_s)
+    job.run(2.0)
+    pair.driver.release(pair.now_s)
+    assert pair.driver.state is DriverState.IDLE
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+
+
+def test_homing_without_switches_says_what_to_do() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.switches = False
+    pair.home()
+    pair.run(2.0)
+    assert pair.driver.state is DriverState.ALARM
+    assert "HOMING_CYCLE_0" in pair.said()
+
+
+def test_a_stock_board_is_refused_with_a_sentence_per_difference_and_configured_on_request() -> None:
+    pair = Pair(configured=False)
+    pair.connect()
+    assert pair.driver.state is DriverState.REFUSED
+    assert "$100 (x steps/mm) is 250, needed is 88.889; send $100=88.889" in pair.said()
+    assert "$20 (soft limits) is 0, needed is 1; send $20=1" in pair.said()
+    with pytest.raises(MachineError, match="machine configure"):
+        pair.driver.home(pair.now_s)
+    pair.driver.configure(pair.now_s)
+    pair.until_state(DriverState.UNHOMED)
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE
+
+
+def test_points_out_of_reach_and_nonsense_are_refused_and_nothing_is_queued() -> None:
+    pair = Pair().ready()
+    refused = [
+        ([1.0], [[0.5, 0.05]], None, "outside the machine's reach"),
+        ([1.0, 1.0], [[0.02, 0.02], [0.03, 0.03]], None, "do not increase"),
+        ([1.0], [[np.nan, 0.02]], None, "finite"),
+        ([1.0, 2.0], [[0.02, 0.02]], None, "each needs its own"),
+        ([1.0], [[0.02, 0.02]], 0.0, "positive"),
+    ]
+    for times, points, feed, words in refused:
+        with pytest.raises(MachineError, match=words):
+            pair.driver.append(times, points, feed)
+    pair.run(1.0)
+    assert np.allclose(pair.stylus_m, 0.001, atol=3e-5)
+
+
+def test_a_hold_by_somebody_else_is_noticed() -> None:
+    pair, job = running()
+    pair.firmware.receive(b"!")
+    job.run(1.0)
+    assert pair.driver.state is DriverState.HELD
+    pair.driver.resume(pair.now_s)
+    job.run(60.0)
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
+
+
+def test_a_feed_override_by_noise_is_taken_back() -> None:
+    pair, job = running()
+    pair.firmware.receive(b"\x91\x91\x91")
+    job.run(5.0)
+    assert "feed override is 130 %" in pair.said()
+    assert b"\x90" in pair.sent
+
+
+def test_sleep_and_wake() -> None:
+    pair = Pair().ready()
+    pair.driver.sleep(pair.now_s)
+    pair.run(1.0)
+    assert pair.firmware.state == "Sleep"
+    pair.driver.wake(pair.now_s)
+    pair.until_state(DriverState.UNHOMED)
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE
+
+
+def test_touching_a_switch_measures_lost_steps() -> None:
+    pair = Pair().ready()
+    lost_m = 0.0
+
+    def probe() -> None:
+        pair.firmware.probe_pin = bool(pair.stylus_m[0] - lost_m < 0.0002)
+
+    step = pair.step
+
+    def stepped() -> None:
+        step()
+        probe()
+
+    pair.step = stepped  # type: ignore[method-assign]
+    pair.step_s = 0.001
+    for lost in (0.0, 0.00072):
+        lost_m = lost
+        pair.driver.append([pair.now_s + 1000], [[0.01, 0.01]], 0.04)
+        pair.until(lambda: pair.driver.idle)
+        pair.driver.touch(0, pair.now_s)
+        pair.until_state(DriverState.IDLE, limit_s=30)
+    assert pair.driver.touches[0].step_error_m == pytest.approx(0.00072, abs=3e-5)
+    assert np.allclose(pair.stylus_m, 0.01, atol=3e-5)
+
+
+def test_steady_clock_watches_while_the_other_stands_still() -> None:
+    """With use_sim_time a frozen twin stops /clock too: silence must be noticed all the same."""
+    pair, _ = running()
+    for tenth in range(20):
+        pair.driver.transmit(pair.now_s, pair.now_s + tenth * 0.1)
+    assert pair.driver.state is not DriverState.RUNNING
+
+
+def test_send_response_streaming_also_draws() -> None:
+    pair = Pair(settings=DriverSettings(streaming="send-response")).ready()
+    times, xy = zigzag()
+    pair.draw(times, xy)
+    assert np.allclose(pair.stylus_m, xy[-1], atol=3e-5)
+
+
+@pytest.mark.parametrize("corner", ["lower left", "upper right"])
+def test_reach_covers_the_travel_from_the_homing_corner(corner: str) -> None:
+    board = BoardSettings(homing_corner=corner)
+    home = (0.001, 0.001) if corner == "lower left" else (0.152, 0.106)
+    pair = Pair(board, DriverSettings(home_x_m=home[0], home_y_m=home[1]))
+    lowest, highest = pair.driver.reach_m()
+    assert np.allclose(lowest, 0.0, atol=1e-9)
+    assert np.allclose(highest, [0.153, 0.107])
