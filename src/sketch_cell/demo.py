@@ -28,6 +28,8 @@ from sketch_cell.runner import CellProcesses
 DEFAULT_PHOTO_QUALITY = 10
 # Twice the longest silence of a healthy cell on a slow machine: after it, something hangs.
 STALLED_AFTER_S = 120.0
+# What report.json says of the twin's faults: settings, and how often motors lost steps.
+FAULTS = ("backlash_x_m", "backlash_y_m", "lost_step_probability", "lost_step_m", "seed", "lost_steps")
 
 
 def default_photo(folder: Path) -> Path:
@@ -142,7 +144,7 @@ class Demo:
         original = [("photo", astronaut())] if self._shipped else []
         panels = [*original, ("JPEG", given), ("repaired", repaired)]
         for caption, glass in (("planned", preview), ("drawn", drawn)):
-            scale = glass.shape[1] / float(observer.twin_facts["glass_width_m"])
+            scale = glass.shape[1] / float(observer.twin_facts["width_m"])
             panels.append((caption, report.crop_to_drawing(glass, plan_m, scale)))
         figures = self._figures(observer, found, wall_s)
         pictures = {"repaired": repaired, "preview": preview, "drawn": drawn}
@@ -174,7 +176,10 @@ class Demo:
             "deviation_max_mm": round(found.max_m * 1e3, 4),
             "tip_rate_hz": round(len(observer.tips) / draw_s, 2),
             "tip_error_p95_mm": report.tip_error_p95_mm(observer.tips, observer.trace_s, observer.trace_m),
-            "faults": {name: json.loads(value) for name, value in facts.items() if name != "glass_width_m"},
+            "faults": {
+                **{name: json.loads(facts[name]) for name in FAULTS},
+                "lost_steps_found": int(status["lost_steps_found"]),
+            },
         }
 
 
