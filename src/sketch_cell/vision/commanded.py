@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 
 _KEPT_S = 4.0
 _AHEAD_S = 0.25
+_LEAP_M, _SLOWEST_M_PER_S = 0.003, 0.02
 
 
 class CommandedMotion:
@@ -29,6 +30,8 @@ class CommandedMotion:
         position, velocity = np.asarray(position_m, float), np.asarray(velocity_m_per_s, float)
         while self._points and self._points[-1][0] >= stamp_s:
             self._points.pop()
+        if self._points and self._leapt(stamp_s, position, velocity):
+            self._points.clear()
         if self._points:
             corner = self._corner(stamp_s, position, velocity)
             if corner is not None:
@@ -47,12 +50,29 @@ class CommandedMotion:
 
     def path(self, start_s: float, end_s: float) -> Floats:
         """Motor positions (N, 2) [m] from start_s to end_s, with every corner between."""
-        points = np.array(self._points)
+        points = self._points_from(start_s)
         ahead = points[-1] + np.array([_AHEAD_S, *(self._velocity * _AHEAD_S)])
         points = np.vstack([points, ahead])
-        inner = points[(points[:, 0] > start_s) & (points[:, 0] < end_s), 0]
+        stamps = points[:, 0]
+        inner = stamps[(stamps > start_s) & (stamps < end_s)]
         times = np.concatenate([[start_s], inner, [end_s]])
-        return np.stack([np.interp(times, points[:, 0], points[:, i]) for i in (1, 2)], axis=1)
+        return np.stack([np.interp(times, stamps, points[:, i]) for i in (1, 2)], axis=1)
+
+    def _points_from(self, start_s: float) -> Floats:
+        """The points (N, 3) of time and place from the last one at or before start_s."""
+        recent = []
+        for point in reversed(self._points):
+            recent.append(point)
+            if point[0] <= start_s:
+                break
+        return np.array(recent[::-1])
+
+    def _leapt(self, stamp_s: float, position: Floats, velocity: Floats) -> bool:
+        """Whether the position changed by more than any motion: homing gave it a new origin."""
+        time_s, x, y = self._points[-1]
+        way = np.abs(position - (x, y))
+        fastest = np.maximum(np.abs(self._velocity), np.abs(velocity)).max() + _SLOWEST_M_PER_S
+        return bool(way.max() > _LEAP_M + fastest * (stamp_s - time_s))
 
     def _corner(
         self, stamp_s: float, position: Floats, velocity: Floats

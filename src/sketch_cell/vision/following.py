@@ -17,7 +17,11 @@ from sketch_cell.vision.steady import Shake
 from sketch_cell.vision.stroke import Bend, Brush, StrokeFit, fit_stroke
 from sketch_cell.vision.tip import NoTip, Tip, TrackerSettings
 
+_DOUBT_PX = 1.0  # a tip that is known worse must be found twice before it is believed
 _LOOSE_PX = 2.5  # how far a path may bend that the prediction does not explain
+# New ink must explain the image so much better than none, and so much per pixel of it; where most of it
+# would fall on old ink it cannot.
+_LEAST_GAIN, _GAIN_PER_PX = 25.0, 12.0
 _FLOOR_PX = 0.1  # what no fit of one image is better than: pixels, lens, calibration
 
 
@@ -50,6 +54,7 @@ class Follower:
         self._sigma_px = np.zeros(2)
         self.last_look: Look | None = None
         self._hits = 0  # fits in a row that agree; the first only says where to look
+        self._agreeing = 0  # good fits since the tip was last in doubt
         self._misses = 0
         self._tail: deque[Floats] = deque()
 
@@ -86,15 +91,15 @@ class Follower:
         self._lose()
 
     def _lose(self) -> None:
-        self._hits = 0
-        self._misses = 0
+        self._hits = self._agreeing = self._misses = 0
         self._tail.clear()
         self._gap.doubt()
 
     def _axes(self, prediction: Prediction) -> Bend:
         """The prediction in pixels; a bend of 1 px moves its nodes by about 1 px along a screen axis."""
         path_px = self._calibration.pixels_from_screen(prediction.path_m)
-        axes = self._calibration.pixels_per_m(prediction.path_m[-1]) / self._scale
+        self._pixels_per_m = self._calibration.pixels_per_m(prediction.path_m[-1])
+        axes = self._pixels_per_m / self._scale
         ways = prediction.weights[:, :, None] * np.tile(axes.T, (2, 1))[None]
         return Bend(path_px, ways, np.diag(prediction.sigma_px**-2.0), np.zeros(4))
 
@@ -118,7 +123,7 @@ class Follower:
         self, time_s: float, view: View, motor: Floats, prediction: Prediction, bend: Bend, fit: StrokeFit
     ) -> Tip | NoTip:
         ink = fit.new_ink_px
-        seen = fit.gain_chi2 >= 25 and ink >= 0.5
+        seen = ink >= 0.5 and fit.gain_chi2 >= max(_LEAST_GAIN, _GAIN_PER_PX * ink)
         strange = abs(fit.darkness - self._brush.darkness) > 3 * self._brush.darkness_sigma
         odd = fit.odd_bright > 4 + 0.1 * ink or fit.odd_dark > 4 + 0.3 * ink
         if odd or (seen and strange):
@@ -141,17 +146,22 @@ class Follower:
             self._sigma_px = np.minimum(sigma[:2], 8.0)
 
     def _no_ink(self, time_s: float, motor: Floats, prediction: Prediction, fit: StrokeFit) -> NoTip:
-        if fit.expected_ink_px > 1.5:  # it would have shown, so the tip has not come along yet
+        way_px = float(np.hypot(*np.diff(prediction.path_m, axis=0).T).sum()) * self._scale
+        if fit.expected_ink_px > max(
+            1.5, 0.3 * way_px
+        ):  # it would have shown, so the tip has not come along yet
             self._misses += 1
+            self._agreeing = 0
             self._gap.not_yet(prediction, motor[-1], self._tip)
             if self._misses > 3 or self._hits < 2:
                 self._lose()
                 self._keep_predicted(prediction)
                 self._sigma_px = np.minimum(self._sigma_px + 0.5, 8.0)
             return NoTip(time_s, "no new ink where some was expected")
-        moved = np.linalg.norm(prediction.path_m[-1] - prediction.path_m[0]) * self._scale > 0.3
         self._keep_predicted(prediction)
-        return NoTip(time_s, "retracing: no new ink" if moved else "standing still")
+        if self._sigma_px.max() > _DOUBT_PX:
+            self._agreeing = 0
+        return NoTip(time_s, "retracing: no new ink" if way_px > 0.3 else "standing still")
 
     def _new_ink(
         self, time_s: float, view: View, motor: Floats, prediction: Prediction, bend: Bend, fit: StrokeFit
@@ -174,6 +184,7 @@ class Follower:
             self._gap.found(motor, tip, sigma)
         self._gap.hold(motor[-1], tip)
         self._hits += 1
+        self._agreeing += 1
         self._misses = 0
         self._tip = tip
         self._sigma_px = np.sqrt(
@@ -182,11 +193,11 @@ class Follower:
         self._remember(path_px)
         if fit.misfit < 2.5 and fit.new_ink_px > 3:
             self._learn_darkness(fit.darkness)
-        if self._hits < 2:
+        if self._agreeing < 2:
             return NoTip(time_s, "found new ink: waiting for more of it")
         if sigma > self._settings.max_sigma_px:
             return NoTip(time_s, f"unsure: the tip is known to {sigma:.1f} px only")
-        metres = np.linalg.inv(self._calibration.pixels_per_m(tip))
+        metres = np.linalg.inv(self._pixels_per_m)
         floor = np.eye(2) * _FLOOR_PX**2
         return Tip(time_s, tip, metres @ (covariance_px + floor) @ metres.T)
 

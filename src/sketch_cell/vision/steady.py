@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sketch_cell.vision.calibration import Calibration, Floats
 
 _HALF_BAND_PX = 3.0
-_SPACING_PX = 3.0
+_SPACING_PX = 5.0
 _CLIPPED_SHARE = 0.1
 _MOST_PX = 8.0
 
