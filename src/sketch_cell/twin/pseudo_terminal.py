@@ -16,16 +16,16 @@ from sketch_cell.errors import InputError
 class PseudoTerminal:
     """The board's end of a serial line. `link` is a stable path for the driver's end, e.g. /tmp/sketch_cell/grbl."""
 
-    def __init__(self, link: Path | None = None) -> None:
+    def __init__(self, link: Path | str | None = None) -> None:
         self._board, driver = pty.openpty()
         tty.setraw(driver, termios.TCSANOW)
         os.set_blocking(self._board, False)
         self.port = os.ttyname(driver)
         self._driver: int | None = driver
         self._backlog = b""
-        self.link = link
-        if link is not None:
-            self._make_link(link)
+        self.link = Path(link) if link is not None else None
+        if self.link is not None:
+            self._make_link(self.link)
 
     def _make_link(self, link: Path) -> None:
         try:
