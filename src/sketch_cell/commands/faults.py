@@ -12,7 +12,7 @@ import yaml
 
 from sketch_cell.commands.whole_cell import CellSettings
 from sketch_cell.control.estimator import EstimatorSettings
-from sketch_cell.control.job import ControlSettings
+from sketch_cell.control.job_words import ControlSettings
 from sketch_cell.errors import InputError
 from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.settings import Settings

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sketch_cell.control.deviation import Deviation, deviation
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
-from sketch_cell.control.job import (
+from sketch_cell.control.job import Job
+from sketch_cell.control.job_words import (
     ControlSettings,
-    Job,
     JobInputs,
     JobOutputs,
     JobState,

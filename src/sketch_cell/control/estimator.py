@@ -76,13 +76,21 @@ class Jump:
 class Estimator:
     """Feed it the path, the board's progress and the tips; read offset, backlash, delay and jumps."""
 
-    def __init__(self, settings: EstimatorSettings, path: CommandPath) -> None:
+    def __init__(
+        self,
+        settings: EstimatorSettings,
+        path: CommandPath,
+        offset_m: Array | None = None,
+        backlash_m: Array | None = None,
+    ) -> None:
+        """Begin with what the settings expect after homing, or with what was known before."""
         self._settings = s = settings
         self._path = path
         self._play = path.start()
-        backlash = (s.backlash_x_m, s.backlash_y_m)
+        backlash = np.array([s.backlash_x_m, s.backlash_y_m]) if backlash_m is None else backlash_m
         # Homing ends moving towards the switches, so the stylus stands b/2 on the far side of the motor.
-        self._mean = np.array([-backlash[0] / 2, -backlash[1] / 2, *backlash, 0.0])
+        offset = -backlash / 2 if offset_m is None else offset_m
+        self._mean = np.concatenate([offset, backlash, [0.0]])
         self._covariance = np.diag(
             [s.offset_sigma_m**2] * 2 + [s.backlash_sigma_m**2] * 2 + [s.delay_sigma_s**2]
         )
@@ -165,7 +173,7 @@ class Estimator:
     def _predict(self, stamp_s: float) -> tuple[Array, Array, Array, PlayState]:
         """Mean tip, its covariance through timing alone, its velocity, and the play at that time."""
         spread = _SPREAD * self._settings.timing_sigma_s
-        at = [self._timeline(stamp_s - self.delay_s + shift) for shift in (-spread, 0.0, spread)]
+        at = [self.timeline_s(stamp_s + shift) for shift in (-spread, 0.0, spread)]
         backlash = (self._mean[2], self._mean[3])
         state = self._play
         points = np.empty((3, 2))
@@ -186,8 +194,9 @@ class Estimator:
         kept.side_x, kept.side_y = kept_middle.side_x, kept_middle.side_y
         return mean + self._mean[:2], timing, velocity, kept
 
-    def _timeline(self, stamp_s: float) -> float:
-        return float(np.interp(stamp_s, self._stamps[-60:], self._progress[-60:]))
+    def timeline_s(self, stamp_s: float) -> float:
+        """How far along the timeline the board was when a tip with this stamp was seen [s]."""
+        return float(np.interp(stamp_s - self.delay_s, self._stamps[-60:], self._progress[-60:]))
 
     def _drift(self) -> None:
         """Let offset and backlash wander with the length of line drawn since the last tip."""

@@ -2,160 +2,32 @@
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sketch_cell.control.deviation import arc_length_m
 from sketch_cell.control.estimator import Estimator, EstimatorSettings
 from sketch_cell.control.follower import Follower, FollowerSettings
-from sketch_cell.control.lead_in import lead_in
+from sketch_cell.control.job_words import (
+    ControlSettings,
+    JobInputs,
+    JobOutputs,
+    JobState,
+    JobStatus,
+    MachineState,
+    Order,
+    Progress,
+    TipSeen,
+)
+from sketch_cell.control.journal import Entry, line_digest
+from sketch_cell.control.lead_in import lead_in, way_back
 from sketch_cell.control.route import route
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
-from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
-
-LOOPS = ("open", "backlash", "homing", "camera", "closed")  # closed: another word for camera
-
-
-class JobState(enum.Enum):
-    """What the job is doing."""
-
-    IDLE = "idle"
-    HOMING = "homing"
-    DRAWING = "drawing"
-    PAUSED = "paused"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class MachineState(enum.Enum):
-    """What the job needs to know of the driver."""
-
-    ABSENT = "absent"
-    UNHOMED = "unhomed"
-    HOMING = "homing"
-    READY = "ready"
-    HELD = "held"
-    FAULT = "fault"
-
-
-class Order(enum.Enum):
-    """What the job wants of the driver besides motion."""
-
-    HOME = "home"
-    HOLD = "hold"
-    RESUME = "resume"
-    STOP = "stop"
-
-
-@dataclass(frozen=True)
-class ControlSettings(Settings):
-    """How a job is run: which loop is closed, how the line is prepared, and when to stop and ask."""
-
-    loop: str = setting(
-        "camera",
-        "what corrects the drawing: nothing, feed-forward of the backlash, row-end homing or the camera",
-        choices=LOOPS,
-    )
-    tolerance_m: float = setting(
-        0.00003, "how far the line may move when vertices are dropped", unit="m", minimum=0.0, maximum=0.001
-    )
-    smallest_reversal_m: float = setting(
-        0.00005, "wiggles of an axis smaller than this get no take-up", unit="m", minimum=0.0, maximum=0.01
-    )
-    calibrate: bool = setting(
-        True, "draw a short zigzag in the left margin first, to measure the backlash (loop camera)"
-    )
-    no_tip_s: float = setting(
-        15.0, "pause when no tip was seen for so long while drawing", unit="s", minimum=0.1
-    )
-    no_progress_s: float = setting(
-        5.0, "pause when the board did not move for so long while drawing", unit="s", minimum=0.1
-    )
-    deviation_limit_m: float = setting(
-        0.006, "pause when the stylus is this far from the line", unit="m", minimum=0.0001
-    )
-    homing_timeout_s: float = setting(90.0, "give up homing after so long", unit="s", minimum=1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.loop == "closed":
-            object.__setattr__(self, "loop", "camera")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far along the appended timeline the board had moved, and where the motors were (2,) [m], at a time."""
-
-    stamp_s: float
-    timeline_s: float
-    position_m: Array
-
-
-@dataclass(frozen=True)
-class TipSeen:
-    """One tip from the tracker: exposure stamp, place (2,) [m, screen] and covariance (2, 2) [m^2]."""
-
-    stamp_s: float
-    xy_m: Array
-    covariance_m2: Array
-
-
-@dataclass(frozen=True)
-class JobInputs:
-    """What was observed since the last step."""
-
-    machine: MachineState
-    progress: tuple[Progress, ...] = ()
-    tips: tuple[TipSeen, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """What a person wants to know."""
-
-    state: JobState
-    reason: str
-    progress: float
-    time_left_s: float
-    deviation_m: float
-    jumps: int
-    offset_m: Array
-    backlash_m: Array
-    planned_s: float
-    draw_s: float
-
-    def figures(self) -> dict[str, str]:
-        """All of it as text, for a status message."""
-        numbers = {
-            "progress": self.progress,
-            "time_left_s": self.time_left_s,
-            "deviation_mm": self.deviation_m * 1e3,
-            "planned_s": self.planned_s,
-            "draw_s": self.draw_s,
-            "offset_x_mm": self.offset_m[0] * 1e3,
-            "offset_y_mm": self.offset_m[1] * 1e3,
-            "backlash_x_mm": self.backlash_m[0] * 1e3,
-            "backlash_y_mm": self.backlash_m[1] * 1e3,
-        }
-        known = {name: f"{value:.6g}" for name, value in numbers.items() if math.isfinite(value)}
-        return {"state": self.state.value, **known, "lost_steps_found": str(self.jumps)}
-
-
-@dataclass(frozen=True)
-class JobOutputs:
-    """Waypoints to append (times (n,) [s] on the timeline, motor positions (n, 2) [m]), orders, and the status."""
-
-    status: JobStatus
-    orders: tuple[Order, ...] = ()
-    waypoint_time_s: Array = field(default_factory=lambda: np.zeros(0))
-    waypoint_m: Array = field(default_factory=lambda: np.zeros((0, 2)))
 
 
 class Job:
@@ -174,6 +46,7 @@ class Job:
         self._estimator_settings = estimator or EstimatorSettings()
         self._follower_settings = follower or FollowerSettings()
         self._motion = motion or MotionSettings()
+        self.digest = line_digest(np.asarray(line_m, dtype=np.float64))
         self.line = route(line_m, self._control.tolerance_m, self._control.smallest_reversal_m)
         self.state = JobState.IDLE
         self.estimator: Estimator | None = None
@@ -184,9 +57,12 @@ class Job:
         self._newest: Progress | None = None
         self._moved_s = self._tip_s = math.nan
         self._waiting_tips: list[TipSeen] = []
-        self._error_sq_m2 = 0.0
+        self._error_sq_m2 = self._seen_off_m = 0.0
         self._lead_in_m = 0.0
         self._homing_seen = False
+        self._entry: Entry | None = None
+        self._kept_position = False
+        self._skipped_m = 0.0
         self.begun_s: float | None = None
         self.ended_s: float | None = None
         self.tip_m: Array | None = None
@@ -204,8 +80,33 @@ class Job:
         if self.state in (JobState.HOMING, JobState.DRAWING, JobState.PAUSED):
             raise MachineError(f"The job is {self.state.value} already: abort it before drawing again.")
         self._enter(JobState.HOMING, "")
-        self._homing_seen = False
+        self._homing_seen, self._entry, self._kept_position = False, None, False
         self._orders.append(Order.HOME)
+
+    def go_on(self, entry: Entry, machine: MachineState) -> None:
+        """Go on with a drawing that a journal tells of, homing first only if the machine lost its position.
+
+        Raises `MachineError` when another job is under way, or when the journal is of another line.
+        """
+        if entry.line != self.digest:
+            raise MachineError("The journal is of another line: draw this one from its beginning.")
+        self.draw()
+        self._entry, self._kept_position = entry, machine is MachineState.READY
+        if self._kept_position:
+            self._orders.clear()
+            self._homing_seen = True
+
+    def entry(self) -> Entry | None:
+        """What the journal should hold now; None while nothing is being drawn."""
+        if self.estimator is None or self.follower is None or self._newest is None:
+            return None
+        if self.state not in (JobState.DRAWING, JobState.PAUSED):
+            return None
+        along_m = self._skipped_m + self.follower.path.along(self._newest.timeline_s) - self._lead_in_m
+        (o_x, o_y), (b_x, b_y) = self._feed_forward()
+        return Entry(
+            self.digest, max(along_m, self._skipped_m), (float(o_x), float(o_y)), (float(b_x), float(b_y))
+        )
 
     def pause(self, reason: str = "paused by request") -> None:
         """Hold in the middle of the line; raises `MachineError` when nothing is being drawn."""
@@ -219,6 +120,7 @@ class Job:
         if self.state is not JobState.PAUSED:
             raise MachineError(f"The job is {self.state.value}: only a paused job can be resumed.")
         self._enter(JobState.DRAWING, "")
+        self._seen_off_m = 0.0  # a person has looked
         self._orders.append(Order.RESUME)
 
     def abort(self) -> None:
@@ -260,8 +162,8 @@ class Job:
         left_s = math.nan
         if follower is not None and self._newest is not None:
             along_m = follower.path.along(self._newest.timeline_s)
-            length_m = follower.route.along_m[-1] - self._lead_in_m
-            done = min(max((along_m - self._lead_in_m) / length_m, 0.0), 1.0)
+            drawn_m = self._skipped_m + max(along_m - self._lead_in_m, 0.0)
+            done = min(drawn_m / float(self.line.along_m[-1]), 1.0)
             left_s = follower.planned_s - follower.due_s(along_m)
         return JobStatus(
             state=self.state,
@@ -284,13 +186,15 @@ class Job:
             self._newest = progress
             if self.estimator is not None:
                 self.estimator.progress(progress.stamp_s, progress.timeline_s)
-        if self.estimator is None or self.state not in (JobState.DRAWING, JobState.PAUSED):
+        if not (self.estimator and self.follower) or self.state not in (JobState.DRAWING, JobState.PAUSED):
             return
         self._waiting_tips.extend(inputs.tips)
         while self._waiting_tips and self.estimator.can_see(self._waiting_tips[0].stamp_s):
             tip = self._waiting_tips.pop(0)
             self._tip_s = now_s
             self.estimator.see(tip.stamp_s, tip.xy_m, tip.covariance_m2)
+            along_m = self.follower.path.along(self.estimator.timeline_s(tip.stamp_s))
+            self._seen_off_m += 0.1 * (self.follower.distance_m(tip.xy_m, along_m) - self._seen_off_m)
         self._judge()
 
     def _judge(self) -> None:
@@ -315,18 +219,38 @@ class Job:
             self._begin(self._newest.position_m, now_s)
 
     def _begin(self, start_m: Array, now_s: float) -> None:
-        """Plan the way from the homed position along the margin to the line, and start."""
-        calibrate = self._control.loop == "camera" and self._control.calibrate
-        way = lead_in(start_m, self.line.xy_m, calibrate)
-        whole = route(np.vstack([way, self.line.xy_m]), 0.0, self._control.smallest_reversal_m)
-        self._lead_in_m = float(whole.along_m[-1] - self.line.along_m[-1])
+        """Plan the way to where the drawing begins or goes on, and start."""
+        self.estimator = None
         offset, backlash = self._feed_forward()
+        if self._entry is not None and self._control.loop != "open":
+            backlash = np.array(self._entry.backlash_m)
+            offset = np.array(self._entry.offset_m) if self._kept_position else -backlash / 2
+        way, rest = self._way(start_m, offset)
+        whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
+        self._lead_in_m = float(arc_length_m(np.vstack([way, rest[:1]]))[-1])
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
-        self.estimator = Estimator(self._estimator_settings, self.follower.path)
+        self.estimator = Estimator(self._estimator_settings, self.follower.path, offset, backlash)
         self._newest = Progress(now_s, 0.0, start_m)
         self._tip_s = self._moved_s = now_s
+        self._waiting_tips.clear()
+        self._error_sq_m2 = self._seen_off_m = 0.0
+        self.begun_s = self.ended_s = None
         self._enter(JobState.DRAWING, "")
         self._entered_s = now_s
+
+    def _way(self, start_m: Array, offset_m: Array) -> tuple[Array, Array]:
+        """Vertices of the way from the motor position start_m (2,), and of what is left of the line."""
+        if self._entry is None:
+            self._skipped_m = 0.0
+            calibrate = self._control.loop == "camera" and self._control.calibrate
+            return lead_in(start_m, self.line.xy_m, calibrate), self.line.xy_m
+        stopped_m = self._entry.along_m
+        if self._kept_position:  # the driver went on for a moment after the last entry
+            here = start_m + offset_m
+            self._skipped_m = self.line.nearest_m(here, stopped_m - 0.005, stopped_m + 0.1)
+            return here[None], self.line.tail(self._skipped_m)
+        way, self._skipped_m = way_back(start_m, self.line.xy_m, self.line.along_m, stopped_m)
+        return way, self.line.tail(self._skipped_m)
 
     def _feed_forward(self) -> tuple[Array, Array]:
         """Offset and backlash to draw with as things stand: what the loop in use knows of them."""
@@ -361,7 +285,7 @@ class Job:
             self.pause("the board does not move: check the driver, then resume")
         elif self._control.loop == "camera" and now_s - self._tip_s > self._control.no_tip_s:
             self.pause("the camera has not seen the tip for too long: clear its view, then resume")
-        elif math.sqrt(self._error_sq_m2) > self._control.deviation_limit_m:
+        elif self._seen_off_m > self._control.deviation_limit_m:
             self.pause("the stylus is too far from the line: look at the machine, then resume")
 
     def _enter(self, state: JobState, reason: str) -> None:

@@ -12,6 +12,28 @@ NARROWEST_M = 0.0028  # a line that begins further left leaves no margin to draw
 UP_M, DOWN_M, TEETH = 0.0033, 0.0017, 10  # both axes reverse at every tooth, and no stroke covers another
 
 
+ROW_END_M = 0.004  # closer than this to the side of the drawing, a place counts as the end of a row
+PERIMETER_M = 0.0015  # how far outside the drawing the way around it runs
+
+
+def way_back(start_m: Array, line_m: Array, along_m: Array, stopped_m: float) -> tuple[Array, float]:
+    """From start_m (2,) around the drawing to the last row end before `stopped_m`; and where on the line that is [m].
+
+    The line is line_m (N, 2) [m, screen] with its arc length along_m (N,). No ink falls inside the drawing that does
+    not belong there: the way leads around it, and from the row's end over ink already drawn.
+    """
+    low, high = line_m.min(axis=0), line_m.max(axis=0)
+    sides = (line_m[:, 0] - low[0] < ROW_END_M, high[0] - line_m[:, 0] < ROW_END_M)
+    drawn = np.flatnonzero((sides[0] | sides[1]) & (along_m <= stopped_m))
+    last = int(drawn[-1]) if len(drawn) else 0
+    left_m, right_m, below_m = low[0] - PERIMETER_M, high[0] + PERIMETER_M, low[1] - PERIMETER_M
+    x, y = line_m[last]
+    around = [[left_m, start_m[1]], [left_m, y]]
+    if not sides[0][last]:
+        around = [[start_m[0], below_m], [right_m, below_m], [right_m, y]]
+    return np.vstack([start_m, np.maximum(around, 0.0), [x, y]]), float(along_m[last])
+
+
 def lead_in(start_m: Array, line_m: Array, calibrate: bool) -> Array:
     """Vertices (K, 2) [m, screen] from start_m (2,) along the left edge to where line_m (N, 2) begins.
 

@@ -29,6 +29,18 @@ class Route:
         """How often each axis (2,) reverses."""
         return np.asarray(np.count_nonzero(np.diff(self.side, axis=0), axis=0))
 
+    def tail(self, along_m: float) -> Array:
+        """The vertices (K, 2) [m] from a place along the route to its end; at least the last two points differ."""
+        along_m = min(max(along_m, 0.0), float(self.along_m[-1]) - 1e-6)
+        first = [float(np.interp(along_m, self.along_m, self.xy_m[:, axis])) for axis in (0, 1)]
+        return np.vstack([first, self.xy_m[self.along_m > along_m]])
+
+    def nearest_m(self, point_m: Array, from_m: float, to_m: float) -> float:
+        """The place [m] along the route between two places that is closest to a point (2,)."""
+        places = np.linspace(max(from_m, 0.0), min(to_m, float(self.along_m[-1])), 2000)
+        xy = np.column_stack([np.interp(places, self.along_m, self.xy_m[:, axis]) for axis in (0, 1)])
+        return float(places[np.argmin(((xy - point_m) ** 2).sum(axis=1))])
+
     def with_take_ups(self, backlash_m: Array) -> tuple[Array, NDArray[np.int64]]:
         """Motor positions (M, 2) that draw the route on a machine with this backlash, and the vertex of each (M,).
 

@@ -19,9 +19,9 @@ from visualization_msgs.msg import MarkerArray
 
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
-from sketch_cell.control.job import (
+from sketch_cell.control.job import Job
+from sketch_cell.control.job_words import (
     ControlSettings,
-    Job,
     JobInputs,
     JobOutputs,
     JobState,

@@ -1,0 +1,260 @@
+"""The job as a state machine: what is legal, what the watchdogs catch, and going on after a crash."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from control_standin import StandInBoard, waves
+
+from sketch_cell.control.deviation import deviation
+from sketch_cell.control.estimator import EstimatorSettings
+from sketch_cell.control.job import Job
+from sketch_cell.control.job_words import (
+    ControlSettings,
+    JobInputs,
+    JobOutputs,
+    JobState,
+    MachineState,
+    Order,
+    Progress,
+    TipSeen,
+)
+from sketch_cell.control.journal import Entry, clear, line_digest, load, save
+from sketch_cell.control.lead_in import lead_in, way_back
+from sketch_cell.control.route import route
+from sketch_cell.errors import InputError, MachineError
+from sketch_cell.twin.toy import Toy, ToySettings
+
+STEP_S = 0.02
+HOME_M = np.array([0.001, 0.001])
+LINE_M = waves(rows=3, cells=12)
+
+
+class Bench:
+    """A job on the stand-in board and the toy; homing puts the motors at HOME_M with the play taken up from below."""
+
+    def __init__(self, line_m: np.ndarray = LINE_M, loop: str = "camera", toy: Toy | None = None) -> None:
+        start = {"start_x_m": float(HOME_M[0]), "start_y_m": float(HOME_M[1])}
+        self.toy = toy or Toy(ToySettings(**start, pull_out_m_per_s2=1e6))
+        self.job = Job(line_m, ControlSettings(loop=loop), EstimatorSettings())
+        self.machine, self.now_s = MachineState.UNHOMED, 0.0
+        self.board: StandInBoard | None = None
+        self.motor_m = HOME_M
+        self.trace: list[np.ndarray] = []
+        self.orders: list[Order] = []
+        self.blind = self.stuck = False
+        self._rng = np.random.default_rng(1)
+
+    def step(self) -> JobOutputs:
+        self.now_s += STEP_S
+        progress, tips = (), ()
+        if self.board is not None:
+            if not (self.stuck or self.machine is MachineState.HELD):
+                motor_m = self.board.advance(STEP_S)
+                self.motor_m = motor_m[-1]
+                self.trace.append(self.toy.move(motor_m, 1e-3))
+            progress = (Progress(self.now_s, self.board.now_s, self.motor_m),)
+            if not self.blind and round(self.now_s / STEP_S) % 2:
+                tip = self.toy.stylus_m + self._rng.normal(0, 1e-4, 2)
+                tips = (TipSeen(self.now_s, tip, np.eye(2) * 1e-8),)
+        outputs = self.job.step(self.now_s, JobInputs(self.machine, progress, tips, "because"))
+        self._obey(outputs)
+        return outputs
+
+    def _obey(self, outputs: JobOutputs) -> None:
+        self.orders += outputs.orders
+        if self.machine is MachineState.HOMING:
+            self.machine = MachineState.READY
+            # onto the switches and off again: the play is taken up from below
+            here = self.motor_m
+            down = np.linspace(here, HOME_M - 0.004, 2000)
+            self.trace.append(self.toy.move(np.vstack([down, np.linspace(down[-1], HOME_M, 500)]), 1e-3))
+            self.motor_m, self.board = HOME_M, StandInBoard(HOME_M)
+        for order in outputs.orders:
+            after = {
+                Order.HOME: MachineState.HOMING,
+                Order.HOLD: MachineState.HELD,
+                Order.RESUME: MachineState.READY,
+            }
+            self.machine = after.get(order, MachineState.READY)
+        if len(outputs.waypoint_time_s) and self.board is not None:
+            first = 1 if outputs.waypoint_time_s[0] == 0.0 else 0
+            if first:
+                self.board = StandInBoard(self.motor_m)
+            self.board.append(outputs.waypoint_time_s[first:], outputs.waypoint_m[first:])
+
+    def until(self, *states: JobState, seconds: float = 400.0) -> JobOutputs:
+        end_s = self.now_s + seconds
+        while (outputs := self.step()).status.state not in states:
+            assert self.now_s < end_s, outputs.status
+        return outputs
+
+    def run(self, seconds: float) -> JobOutputs:
+        outputs = self.step()
+        for _ in range(int(seconds / STEP_S)):
+            outputs = self.step()
+        return outputs
+
+
+def drawing(seconds: float = 6.0, **kwargs) -> Bench:
+    bench = Bench(**kwargs)
+    bench.job.draw()
+    bench.until(JobState.DRAWING)
+    bench.run(seconds)
+    return bench
+
+
+def test_it_homes_draws_to_the_end_and_stays_true() -> None:
+    bench = drawing()
+    outputs = bench.until(JobState.DONE)
+    assert bench.orders == [Order.HOME]
+    assert outputs.status.progress == 1.0
+    result = deviation(np.concatenate(bench.trace), LINE_M)
+    assert result.rms_m < 1e-4
+    assert outputs.status.draw_s > 10
+    assert float(outputs.status.figures()["planned_s"]) > 10
+
+
+def test_progress_never_goes_back() -> None:
+    bench = drawing(0.0)
+    shown = []
+    while bench.job.state is JobState.DRAWING:
+        shown.append(bench.step().status.progress)
+    assert all(b >= a for a, b in itertools.pairwise(shown))
+
+
+@pytest.mark.parametrize("request_", ["pause", "resume", "abort"])
+def test_what_is_not_legal_is_refused_with_the_state_it_is_in(request_: str) -> None:
+    job = Job(LINE_M)
+    with pytest.raises(MachineError, match="idle"):
+        getattr(job, request_)()
+    assert job.state is JobState.IDLE
+
+
+def test_a_pause_leaves_no_mark() -> None:
+    bench = drawing()
+    bench.job.pause()
+    outputs = bench.step()
+    assert outputs.orders == (Order.HOLD,)
+    at = bench.run(30.0).status.progress
+    assert bench.job.state is JobState.PAUSED
+    bench.job.resume()
+    assert bench.step().orders == (Order.RESUME,)
+    assert bench.run(1.0).status.progress >= at
+    bench.until(JobState.DONE)
+    assert deviation(np.concatenate(bench.trace), LINE_M).rms_m < 1e-4
+
+
+def test_no_tip_for_long_pauses_and_says_why() -> None:
+    bench = drawing(line_m=waves(rows=4, cells=16))
+    bench.blind = True
+    assert bench.run(10.0).status.state is JobState.DRAWING
+    outputs = bench.until(JobState.PAUSED)
+    assert "camera" in outputs.status.reason
+    assert Order.HOLD in bench.orders
+
+
+def test_a_board_that_stands_still_pauses_and_says_why() -> None:
+    bench = drawing()
+    bench.stuck = True
+    assert "does not move" in bench.until(JobState.PAUSED, seconds=10).status.reason
+
+
+def test_a_stylus_far_off_the_line_pauses() -> None:
+    bench = drawing()
+    bench.toy._slip_m += 0.02  # somebody pushed the stylus
+    outputs = bench.until(JobState.PAUSED, seconds=60)
+    assert "far from the line" in outputs.status.reason
+
+
+def test_a_fault_of_the_driver_fails_the_job_with_its_reason_and_stops() -> None:
+    bench = drawing()
+    bench.machine = MachineState.FAULT
+    outputs = bench.step()
+    assert (outputs.status.state, outputs.status.reason) == (JobState.FAILED, "because")
+    assert Order.STOP in outputs.orders
+
+
+def test_homing_that_never_ends_fails() -> None:
+    job = Job(LINE_M)
+    job.draw()
+    job.step(0.0, JobInputs(MachineState.HOMING))
+    outputs = job.step(100.0, JobInputs(MachineState.HOMING))
+    assert outputs.status.state is JobState.FAILED
+    assert "switches" in outputs.status.reason
+
+
+def test_stale_readiness_is_not_taken_for_the_end_of_homing() -> None:
+    job = Job(LINE_M)
+    job.draw()
+    ready = JobInputs(MachineState.READY, (Progress(0.0, 0.0, HOME_M),))
+    assert job.step(0.0, ready).status.state is JobState.HOMING
+
+
+@pytest.mark.parametrize("position_kept", [True, False])
+def test_after_a_crash_the_drawing_goes_on_where_it_was(position_kept: bool, tmp_path) -> None:
+    before = drawing(14.0)
+    entry = before.job.entry()
+    assert entry is not None
+    save(tmp_path / "journal.json", entry)
+    before.run(0.3)  # what was queued when the controller died
+    after = Bench(toy=before.toy)
+    after.motor_m, after.now_s = before.motor_m, before.now_s
+    if position_kept:
+        after.machine, after.board = MachineState.READY, StandInBoard(before.motor_m)
+    kept = load(tmp_path / "journal.json")
+    assert kept == entry
+    after.job.go_on(kept, after.machine)
+    outputs = after.until(JobState.DONE)
+    assert (Order.HOME in after.orders) is not position_kept
+    assert outputs.status.progress == 1.0
+    # every part of the line has been drawn, by the one or the other
+    both = np.concatenate(before.trace + after.trace)
+    line = route(LINE_M, 3e-5, 5e-5).xy_m
+    gaps = [np.hypot(*(both - point).T).min() for point in line[::10]]
+    assert np.max(gaps) < 4e-4
+    again_m = after.job.line.along_m[-1] - after.job._skipped_m
+    assert again_m < after.job.line.along_m[-1] - entry.along_m + 0.2
+
+
+def test_the_way_back_stays_outside_the_drawing() -> None:
+    line = waves(rows=6, cells=16)
+    along = route(line, 0.0, 0.0).along_m
+    low, high = line.min(axis=0) + 0.0045, line.max(axis=0) - 0.0045
+    for share in (0.1, 0.5, 0.9):
+        way, at_m = way_back(HOME_M, line, along, share * along[-1])
+        assert at_m <= share * along[-1]
+        dense = np.concatenate([np.linspace(a, b, 200) for a, b in itertools.pairwise(way)])
+        inside = np.all((dense > low) & (dense < high), axis=1)
+        assert not inside.any()
+        assert share * along[-1] - at_m < 0.15  # no more than a row is drawn twice
+
+
+def test_the_calibration_stroke_keeps_to_the_margin_and_reverses_both_axes_often() -> None:
+    way = lead_in(HOME_M, LINE_M, True)
+    assert way[:, 0].max() < 0.003
+    assert route(way, 0.0, 5e-5).reversals.min() >= 18
+    narrow = LINE_M - np.array([LINE_M[:, 0].min() - 0.001, 0.0])
+    assert len(lead_in(HOME_M, narrow, True)) == 2
+
+
+def test_a_journal_of_another_line_is_refused() -> None:
+    job = Job(LINE_M)
+    entry = Entry(line_digest(LINE_M + 1e-4), 0.1, (0.0, 0.0), (0.001, 0.001))
+    with pytest.raises(MachineError, match="another line"):
+        job.go_on(entry, MachineState.UNHOMED)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"line": "a"}', '{"line":"a","along_m":NaN}', "\x00"])
+def test_a_broken_journal_is_named(content: str, tmp_path) -> None:
+    path = tmp_path / "journal.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"journal\.json"):
+        load(path)
+
+
+def test_no_journal_is_no_error(tmp_path) -> None:
+    assert load(tmp_path / "none.json") is None
+    clear(tmp_path / "none.json")
