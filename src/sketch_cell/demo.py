@@ -20,6 +20,7 @@ from sketch_cell.bringup import NodeSpec
 from sketch_cell.commands.console import console
 from sketch_cell.control.deviation import deviation
 from sketch_cell.drawing.export import gcode_text, svg_text
+from sketch_cell.drawing.simplify import simplify
 from sketch_cell.errors import SketchCellError
 from sketch_cell.files import write_whole
 from sketch_cell.picture.read import read_photo
@@ -153,8 +154,13 @@ class Demo:
         report.write_picture(self._folder / "compare.png", report.side_by_side(panels))
         caption = f"{self._photo.stem}, loop {self._loop}: RMS {figures['deviation_rms_mm']:.3f} mm"
         write_whole(self._folder / "deviation.png", report.deviation_figure(plan_m, found, caption))
-        write_whole(self._folder / "plan.svg", svg_text(plan_m))
-        write_whole(self._folder / "plan.nc", gcode_text(plan_m))
+        commands_m = simplify(plan_m)
+        width_m, height_m, line_width_m = (
+            float(observer.twin_facts[name]) for name in ("width_m", "height_m", "line_width_m")
+        )
+        svg = svg_text(commands_m, width_m=width_m, height_m=height_m, line_width_m=line_width_m)
+        write_whole(self._folder / "plan.svg", svg)
+        write_whole(self._folder / "plan.nc", gcode_text(commands_m))
         write_whole(self._folder / "report.json", json.dumps(figures, indent=2) + "\n")
         console.print_json(json.dumps(figures))
 

@@ -110,6 +110,7 @@ class TwinNode(Node):
     def _facts_message(self) -> DiagnosticStatus:
         toy = self._world.toy
         facts = dataclasses.asdict(toy.settings)
+        facts["line_width_m"] = self._world.camera.settings.line_width_m
         facts["seed"] = self._settings.seed
         facts["lost_steps"] = len(toy.losses)
         facts["starved"] = self._world.firmware.starved
