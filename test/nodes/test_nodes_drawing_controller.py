@@ -169,3 +169,28 @@ def test_the_driver_hears_of_the_controller_while_the_board_works_off_its_queue(
     cell.ask("draw")
     cell.until(lambda: cell.state() == "done")
     assert cell.driver.keepalives > 5
+
+
+def test_another_controller_goes_on_from_the_journal(spinner, tmp_path) -> None:
+    journal = tmp_path / "journal.json"
+    cell = Cell(spinner)
+    cell.controller.set_parameters([Parameter("journal", value=str(journal))])
+    cell.ready()
+    cell.ask("draw")
+    cell.until(lambda: cell.driver.done_s > 0.3)
+    cell.ask("pause")
+    cell.until(journal.exists)
+    cell.controller.destroy_node()
+
+    second = spinner.add(DrawingControllerNode())
+    second.set_parameters([Parameter("journal", value=str(journal)), Parameter("loop", value="open")])
+    cell.status.clear()
+    cell.until(lambda: cell.state() == "idle")
+    cell.driver.say("idle")
+    cell.driver.moving, cell.driver.times, cell.driver.points = True, [0.0], cell.driver.points[-1:]
+    cell.driver.done_s = 0.0
+    assert cell.ask("resume").success
+    cell.until(lambda: cell.state() == "done")
+    assert cell.driver.asked.count("home") == 1
+    assert np.hypot(*(np.array(cell.driver.points) - LINE_M[-1]).T).min() < 1e-6
+    cell.until(lambda: not journal.exists())

@@ -74,6 +74,9 @@ class ControlSettings(Settings):
     deviation_limit_m: float = setting(
         0.006, "pause when the stylus is this far from the line", unit="m", minimum=0.0001
     )
+    journal: str = setting(
+        "", "file that keeps a drawing's place, so that `resume` goes on after a crash; none without a name"
+    )
     homing_timeout_s: float = setting(90.0, "give up homing after so long", unit="s", minimum=1.0)
 
     def __post_init__(self) -> None:

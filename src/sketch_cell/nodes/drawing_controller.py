@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path as FilePath
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -17,6 +18,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from visualization_msgs.msg import MarkerArray
 
+from sketch_cell.control import journal
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
 from sketch_cell.control.job import Job
@@ -90,6 +92,7 @@ class DrawingControllerNode(Node):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._on_silence, clock=self._steady)
         self.create_timer(0.5, self._show, clock=self._steady)
+        self.create_timer(1.0, self._note, clock=self._steady)
 
     def _change(self, settings: ControlSettings) -> None:
         """Settings count from the next line on: a drawing is never changed under way."""
@@ -136,11 +139,31 @@ class DrawingControllerNode(Node):
             elif name == "draw" and self._machine is MachineState.ABSENT:
                 response.message = f"The machine cannot draw: {self._reason}."
             else:
-                getattr(self._job, name)()
+                entry = self._entry() if name == "resume" and self._job.state is JobState.IDLE else None
+                if entry is not None:
+                    self._job.go_on(entry, self._machine)
+                else:
+                    getattr(self._job, name)()
                 response.success, response.message = True, "accepted"
         except SketchCellError as error:
             response.message = str(error)
         return response
+
+    def _entry(self) -> journal.Entry | None:
+        return journal.load(FilePath(self._control.journal)) if self._control.journal else None
+
+    def _note(self) -> None:
+        """Keep the journal: the place once a second, nothing once the drawing is finished."""
+        if not self._control.journal or self._job is None:
+            return
+        entry = self._job.entry()
+        try:
+            if entry is not None:
+                journal.save(FilePath(self._control.journal), entry)
+            elif self._job.state is JobState.DONE:
+                journal.clear(FilePath(self._control.journal))
+        except SketchCellError as error:
+            self.get_logger().error(f"No journal is kept: {error}", throttle_duration_sec=60.0)
 
     def _step(self, now_s: float, progress: tuple[Progress, ...]) -> None:
         if self._job is None:
