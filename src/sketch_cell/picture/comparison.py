@@ -13,7 +13,7 @@ Image = NDArray[np.uint8]
 LABEL_PX = 28
 GAP_PX = 4
 PANEL_PX = (480, 360)
-ZOOM_MOST = 12.0
+ZOOM_MOST = 8.0
 FRAMES = 240
 
 

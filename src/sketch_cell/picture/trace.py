@@ -17,7 +17,7 @@ MOST_BLOCKS = 1024
 LEAST_COEFFICIENTS = 96
 # Mean cosine that multiples of the right step exceed (1 without rounding) and chance does not (0 +- 0.07).
 LEAST_AGREEMENT = 0.3
-QUALITIES = np.arange(5, 91)
+QUALITIES = np.arange(5, 96)
 LOW = ZIGZAG[1:12]
 
 
@@ -32,7 +32,7 @@ class Trace:
 def traced_jpeg(image: Image) -> Trace | None:
     """What `image` (H, W, 3) or (H, W) betrays of the JPEG that it was decoded from, or None.
 
-    Finds standard tables of qualities 5-90: coefficients of a decoded JPEG lie near multiples of their
+    Finds standard tables of qualities 5-95: coefficients of a decoded JPEG lie near multiples of their
     quantisation step (after Fan and de Queiroz 2003). None where they do not: the picture was never a JPEG, was
     resized since, or used another encoder's tables.
     """
