@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -22,8 +23,12 @@ from sketch_cell.mosaic.sweets_settings import SweetsSettings
 WORKING_PX = 1000  # longest edge at which sweets are sought; chips are cut from the photo itself
 LEAST_LEVEL, MOST_LEVEL = 11.0, 26.0  # CIELAB difference between sheet and sweet
 LEAST_RADIUS_PX = 5.0  # at working size
-LARGEST_GLEAM = 0.6  # of the squared radius
+LARGEST_GLEAM, LARGEST_DULL_GLEAM = 0.6, 0.12  # of the squared radius
+FEW = 3  # whole sweets from which the radius of the others is known
 LEAST_SHINE = -1.5  # of lightness L*, over the sheet's
+MERGED_AREA = 5.0  # of the squared radius, above which a rejected region may be several sweets
+WHOLE = 0.68  # share of the radius that is left to a disc inscribed beside a gleam
+GAP_REACH = 1.35  # radii from a gap to the middles around it
 SADDLE = 0.82  # two peaks are one sweet where the ridge between them stays above this share of the lower one
 
 Mask = NDArray[np.uint8]
@@ -71,7 +76,10 @@ def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentat
             radius = 0.5 * settings.diameter_m * pixels_per_m
         outlines = _circles(small, mask, radius or _typical_radius(mask))
     else:
-        outlines = _outlines(mask, split=settings.method == "lab")
+        outlines, rest = _outlines(mask, split=settings.method == "lab")
+        if settings.method == "lab" and len(outlines) >= FEW:
+            radius = float(np.median([np.sqrt(cv2.contourArea(outline) / np.pi) for outline in outlines]))
+            outlines += _circles(small, rest, radius)
     if not outlines:
         raise InputError(
             "no sweets are in the photo: lay them on a plain sheet of another colour, away from the edge."
@@ -115,23 +123,42 @@ def _without_edge(mask: Mask) -> Mask:
 
 
 def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
-    """Fill the holes that are gleams, not gaps between sweets that touch.
+    """Fill the holes that are gleams on a sweet, not gaps between sweets that touch.
 
-    `brightness` (H, W) is lightness over the sheet's: a gap lies in shadow, a gleam outshines the sheet.
+    `brightness` (H, W) is lightness over the sheet's. A hole that outshines the sheet is a gleam, for gaps lie in
+    shadow. Of the rest, a gap has the middles of two or more sweets around it, at 1.15 radii where three touch;
+    around a dull gleam there is but what is left of its own sweet.
     """
-    radius = _typical_radius(mask)
+    bright = _holes_filled(
+        mask,
+        LARGEST_GLEAM * _typical_radius(mask) ** 2,
+        lambda hole, _: _shine(hole, brightness) > LEAST_SHINE,
+    )
+    distance = cv2.distanceTransform(bright, cv2.DIST_L2, 5)
+    radius = _typical_radius(bright)
+    points, _ = _peaks(distance, max(LEAST_RADIUS_PX, WHOLE * radius))
+
+    def lone(_: Mask, middle: NDArray[np.float64]) -> bool:
+        return np.count_nonzero(np.linalg.norm(points - middle, axis=1) < GAP_REACH * radius) < 2
+
+    return _holes_filled(bright, LARGEST_DULL_GLEAM * radius**2, lone)
+
+
+def _holes_filled(mask: Mask, largest: float, fill: Callable[[Mask, NDArray[np.float64]], bool]) -> Mask:
+    """The mask with each hole up to the largest area filled for which `fill` of its own mask (H, W) and middle (2,) holds."""
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     filled = mask.copy()
     for index, contour in enumerate(contours):
-        if hierarchy[0][index][3] < 0:
+        if hierarchy[0][index][3] < 0 or cv2.contourArea(contour) > largest:
             continue
-        left, top, width, height = cv2.boundingRect(contour)
-        hole = mask[top : top + height, left : left + width] == 0
-        shine = float(np.median(brightness[top : top + height, left : left + width][hole]))
-        area = cv2.contourArea(contour)
-        if area < LARGEST_GLEAM * radius**2 and shine > LEAST_SHINE:
-            cv2.drawContours(filled, contours, index, 255, -1)
+        hole = cv2.drawContours(np.zeros_like(mask), contours, index, 255, -1)
+        if fill(hole, contour[:, 0].mean(axis=0)):
+            filled |= hole
     return filled
+
+
+def _shine(hole: Mask, brightness: NDArray[np.float32]) -> float:
+    return float(np.median(brightness[hole > 0]))
 
 
 def _typical_radius(mask: Mask) -> float:
@@ -155,8 +182,8 @@ def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int6
     return np.stack([x, y], axis=1)[order], heights[order]
 
 
-def _outlines(mask: Mask, *, split: bool) -> list[NDArray[np.float32]]:
-    """Outlines (n, 2) [pixels] of the sweets in a mask; `split` parts those that touch."""
+def _outlines(mask: Mask, *, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
+    """Outlines (n, 2) [pixels] of the sweets in a mask, and the mask of what is none; `split` parts those that touch."""
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     radius = _typical_radius(mask)
     least = max(LEAST_RADIUS_PX, 0.45 * radius)
@@ -168,12 +195,15 @@ def _outlines(mask: Mask, *, split: bool) -> list[NDArray[np.float32]]:
     else:
         _, labels = cv2.connectedComponents(body)
     outlines = []
+    rest = np.zeros_like(mask)
     for label, (left, top, width, height) in _boxes(labels):
         part = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
         outline = _outline(part, (left, top), mask.shape, radius)
         if outline is not None:
             outlines.append(outline)
-    return outlines
+        elif part.sum() > MERGED_AREA * radius**2:
+            rest[top : top + height, left : left + width][part > 0] = 255
+    return outlines, rest
 
 
 def _boxes(labels: NDArray[np.int32]) -> list[tuple[int, tuple[int, int, int, int]]]:

@@ -15,7 +15,7 @@ NEAR_FIRST, NEAR_LAST = (
     22.0,
     9.0,
 )  # CIELAB distance within which a pixel counts as sheet, first and last round
-SHADOW = 30.0  # lightness L* that a shadow may take without a change of colour
+SHADOW = 0.35  # share of the sheet's lightness L* that a shadow may take, as long as the colour stays
 COLOURED_CHROMA = 28.0  # white paper under a warm lamp stays below
 PAPER_REFLECTANCE = 0.85
 
@@ -86,7 +86,7 @@ def difference_to_sheet(lab: Lab, bare: Lab) -> NDArray[np.float32]:
     """How much each pixel (H, W) differs from the bare sheet in CIELAB, shadows discounted."""
     change = cv2.subtract(lab, bare)
     lightness, a, b = cv2.split(change)
-    discounted = np.maximum(np.maximum(lightness, -lightness - SHADOW), 0.0)
+    discounted = np.maximum(np.maximum(lightness, -lightness - SHADOW * bare[..., 0]), 0.0)
     result: NDArray[np.float32] = np.sqrt(discounted * discounted + a * a + b * b)
     return result
 
