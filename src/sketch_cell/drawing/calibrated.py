@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sketch_cell.drawing.layout import merged_share, row_centres
 from sketch_cell.drawing.rows import RowGrid, envelope, play, row_ink, serpentine
 from sketch_cell.drawing.settings import LineSettings
-from sketch_cell.drawing.tone import MeasuredTone, blur, srgb_from_linear, target_ink
+from sketch_cell.drawing.synthesis import synthesise
+from sketch_cell.drawing.tone import MeasuredTone, target_ink
 from sketch_cell.drawing.wave import SAMPLES_PER_CELL, make_wave
 
 FloatImage = NDArray[np.float32]
@@ -24,53 +25,32 @@ PERIODS = (1, 2, 3)
 # gets the finer wave early; grey values pay for reversals with tone nobody sees.
 SWITCH = {"linear": 1.0, "value": 1.02, "adapted": 0.93}
 HYSTERESIS = 0.06  # tone by which a cell must fall below the switch before it gives a period back
-MOMENTUM = 0.5
-TONE_LIMITS = (0.0, 1.05)  # of the corrected tone: farther out it would only wind up
 LEAST_AMPLITUDE = 0.12  # of the line width: smaller waves change the tone by less than 0.002
 
 
 def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings, measured: MeasuredTone) -> Array:
     """The line (N, 2) in the row frame [m] that draws the photo, float 0..1 as the rows meet it."""
-    target = target_ink(
-        photo, grid.rows * BINS_PER_CELL, grid.columns * BINS_PER_CELL, settings, grid.pitch_m
+    shape = (grid.rows * BINS_PER_CELL, grid.columns * BINS_PER_CELL)
+    target = target_ink(photo, *shape, settings, grid.pitch_m)
+    loom = Loom(target, grid, settings)
+    v = synthesise(
+        target,
+        loom.weave,
+        loom.ink,
+        settings=settings,
+        measured=measured,
+        sigma_px=settings.blur_cells * BINS_PER_CELL,
     )
-    v = synthesise(target, Loom(target, grid, settings), measured)
     u = np.arange(v.shape[1]) * (grid.cell_m / SAMPLES_PER_CELL)
     return serpentine(u, v.astype(np.float64))
 
 
-def synthesise(target: FloatImage, loom: Loom, measured: MeasuredTone) -> FloatImage:
-    """Rows v (rows, samples) [m] whose ink, seen from afar, is closest to the target's (rows * b, columns * b).
-
-    Analysis by synthesis: render, compare the blurred pictures, correct the tone asked for, keep the best.
-    """
-    settings = loom.settings
-    sigma = settings.blur_cells * BINS_PER_CELL
-    wanted = blur(target, sigma)
-    tone, push = target.copy(), np.zeros_like(target)
-    best, least, periods = None, np.inf, None
-    for _ in range(settings.iterations + 1):
-        periods = loom.periods(tone, periods)
-        v = loom.weave(tone, periods)
-        shown = measured.seen(blur(loom.ink(v), sigma))
-        error = _distance(shown, wanted, settings.tuned_for)
-        if best is None or error < least:
-            best, least = v, error
-        push = MOMENTUM * push + settings.correction * (wanted - shown)
-        tone = np.clip(tone + push, *TONE_LIMITS)
-    assert best is not None
-    return best
-
-
-def _distance(shown: FloatImage, wanted: FloatImage, tuned_for: str) -> float:
-    if tuned_for == "linear":
-        shown, wanted = srgb_from_linear(1 - shown), srgb_from_linear(1 - wanted)
-    return float(np.sqrt(np.mean((shown - wanted) ** 2)))
-
-
 @dataclass
 class Loom:
-    """Weaves rows from tones and predicts their ink, for one photo's layout of rows."""
+    """Weaves rows from tones and predicts their ink, for one photo's layout of rows.
+
+    It remembers the periods of its last weaving: that is what hysteresis compares with.
+    """
 
     target: FloatImage
     grid: RowGrid
@@ -81,27 +61,27 @@ class Loom:
         self.waves = [make_wave(n, s.waveform, self.grid, s.line_width_m) for n in PERIODS]
         share = merged_share(self.target, self.grid, s.line_width_m)
         self.share = share if s.merge_rows else np.zeros_like(share)
+        self.periods = np.ones((self.grid.rows, self.grid.columns), np.int64)
         self.samples = self.grid.columns * SAMPLES_PER_CELL
 
-    def periods(self, tone: FloatImage, before: Periods | None) -> Periods:
+    def choose_periods(self, tone: FloatImage) -> Periods:
         """Periods per cell (rows, columns): the fewest that reach the darker half-cell, with hysteresis."""
         g, half = self.grid, BINS_PER_CELL // 2
         halves = tone.reshape(g.rows, 2, half, g.columns, 2, half).mean(axis=(2, 5))
         need = halves.max(axis=(1, 3))
-        chosen = np.ones(need.shape, np.int64)
+        chosen = np.ones_like(self.periods)
         for wave in self.waves[:-1]:
             switch = wave.darkest * SWITCH[self.settings.tuned_for]
-            kept = need > switch - HYSTERESIS
-            if before is None:
-                before = np.ones_like(chosen)
-            chosen[(need > switch) | (kept & (before > wave.periods))] = wave.periods + 1
+            kept = (need > switch - HYSTERESIS) & (self.periods > wave.periods)
+            chosen[(need > switch) | kept] = wave.periods + 1
         return chosen
 
-    def weave(self, tone: FloatImage, periods: Periods) -> FloatImage:
+    def weave(self, tone: FloatImage) -> FloatImage:
         """Rows v (rows, samples + 1) [m]; every half-wave takes its amplitude from its own half-cell."""
         g = self.grid
+        self.periods = self.choose_periods(tone)
         wave = np.zeros((g.rows, self.samples), np.float32)
-        mine = np.repeat(periods, SAMPLES_PER_CELL, axis=1)
+        mine = np.repeat(self.periods, SAMPLES_PER_CELL, axis=1)
         for kind in self.waves:
             here = mine == kind.periods
             if not here.any():

@@ -11,7 +11,9 @@ from sketch_cell.drawing.wave import SAMPLES_PER_CELL
 
 FloatImage = NDArray[np.float32]
 
-MERGE_BELOW = 0.6  # of the lightest tone of single rows: above, the ripple of lone tracks costs more than it gives
+MERGE_BELOW = (
+    0.6  # of the lightest tone of single rows: above, the ripple of lone tracks costs more than it gives
+)
 SHORTEST_CELLS = 3
 RAMP_CELLS = 0.5
 

@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sketch_cell.drawing import calibrated
+from sketch_cell.drawing import calibrated, curves, reference
 from sketch_cell.drawing.frame import Frame, frame_for
+from sketch_cell.drawing.parabolic import Search
 from sketch_cell.drawing.render import render_ink
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.simplify import simplify
 from sketch_cell.drawing.tone import MeasuredTone, unit_photo
-from sketch_cell.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -26,6 +26,8 @@ class LinePlan:
     xy: Array
     settings: LineSettings
     frame: Frame
+    exponent: float | None = None  # of the reference method
+    search: Search | None = None  # how the reference method found it
 
     @cached_property
     def commands_xy(self) -> Array:
@@ -78,7 +80,14 @@ def plan_line(
     values = unit_photo(photo)
     frame = frame_for(values.shape[0], values.shape[1], settings)
     rows = frame.row_picture(values)
-    if settings.method != "calibrated":
-        raise InputError(f"method is {settings.method}: not there yet.")
-    uv = calibrated.row_line(rows, frame.grid(), settings, measured or MeasuredTone())
-    return LinePlan(frame.screen_from_rows(uv), settings, frame)
+    grid, measured = frame.grid(), measured or MeasuredTone()
+    exponent, search = None, None
+    if settings.method == "reference":
+        uv, exponent, search = reference.row_line(rows, grid, settings)
+    elif settings.method == "hilbert":
+        uv = curves.hilbert_line(rows, grid, settings, measured)
+    elif settings.method == "spiral":
+        uv = curves.spiral_line(rows, grid, settings, measured)
+    else:
+        uv = calibrated.row_line(rows, grid, settings, measured)
+    return LinePlan(frame.screen_from_rows(uv), settings, frame, exponent, search)

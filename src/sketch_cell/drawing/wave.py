@@ -20,7 +20,11 @@ Array = NDArray[np.float64]
 SAMPLES_PER_CELL = 48  # divisible by twice every number of periods: zeros and crests are samples
 STEPS = 64
 FLATTEST = {1: 1.0, 2: 6.0, 3: 4.0}  # amplification before clipping; one period is never flattened
-ROOM = {1: 1.0, 2: 0.85, 3: 0.85}  # share of half a pitch used before the crests flatten: least line for its ink
+ROOM = {
+    1: 1.0,
+    2: 0.85,
+    3: 0.85,
+}  # share of half a pitch used before the crests flatten: least line for its ink
 FULL_ROOM = {1: 1.0, 2: 0.88, 3: 0.9}
 
 
