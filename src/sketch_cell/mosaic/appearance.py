@@ -20,18 +20,19 @@ Image = NDArray[np.float32]
 def board_photo(photo: NDArray[Any], layout: Layout, pixels_per_pitch: int) -> Image:
     """The photo in linear light (rows, cols, 3), cropped about its middle and scaled to the board.
 
-    `photo` is uint8 (H, W, 3) or (H, W). Raises `InputError` for anything else.
+    `photo` is uint8 or uint16, (H, W, 3) or (H, W). Raises `InputError` for anything else.
     """
-    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or photo.size == 0:
+    if photo.dtype not in (np.uint8, np.uint16) or photo.ndim not in (2, 3) or photo.size == 0:
         raise InputError(
-            f"a photo must be uint8 of shape (H, W) or (H, W, 3), not {photo.dtype} {photo.shape}."
+            f"a photo must be uint8 or uint16 of shape (H, W) or (H, W, 3), not {photo.dtype} {photo.shape}."
         )
     colour = np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo[..., :3]
     height, width = colour.shape[:2]
     wide = layout.width / layout.height
     keep_w, keep_h = min(width, max(1, round(height * wide))), min(height, max(1, round(width / wide)))
     left, top = (width - keep_w) // 2, (height - keep_h) // 2
-    linear = linear_from_srgb(colour[top : top + keep_h, left : left + keep_w])
+    kept = colour[top : top + keep_h, left : left + keep_w]
+    linear = linear_from_srgb(kept if kept.dtype == np.uint8 else kept / np.float32(65535.0))
     size = picture_size(layout, pixels_per_pitch)
     shrinking = size[0] < keep_w
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR

@@ -150,3 +150,14 @@ def _nearest(aim: Numbers, paint: Paint) -> NDArray[np.int32]:
         best[distance < least] = index
         least = np.minimum(least, distance)
     return best
+
+
+def compile_kernels() -> None:
+    """Compile or load the search's inner loops, so that their first use takes no longer than any other."""
+    light = np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]])
+    target = np.full((2, 2, 3), 0.5)
+    board = make_board(target, target, Paint(light, np.zeros(3)), Layout("square", 2, 2, 1.0, 0.0), 0)
+    board.sweep(1.0, np.zeros(2))
+    board.trade(1.0, np.zeros(2), np.zeros(2, np.int64))
+    board.change_costs()
+    board.relay(np.array([0]), np.array([1], np.int32))

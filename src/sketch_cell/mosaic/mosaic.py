@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 from sketch_cell.mosaic.appearance import Image, at_cells, board_photo, draw_mosaic, from_afar
-from sketch_cell.mosaic.board import Board, make_board
+from sketch_cell.mosaic.board import Board, compile_kernels, make_board
 from sketch_cell.mosaic.colour import linear_from_srgb
 from sketch_cell.mosaic.diffusion import diffuse
 from sketch_cell.mosaic.gamut import Gamut
@@ -27,6 +27,8 @@ from sketch_cell.mosaic.settings import MosaicSettings, card_srgb
 from sketch_cell.mosaic.stock import check_stock, settle
 
 PIXELS_PER_PITCH = 4  # of the photo while the mosaic is planned
+ROUGH_PASSES = 6  # of the search that only tells what a photo asks for
+PLENTY = 0.9  # of the stock: who asks for less will hardly run short
 CARD_SAMPLES = 1500  # cells by which the card is chosen
 
 Cells = NDArray[np.int32]
@@ -42,7 +44,7 @@ class Mosaic:
     `wanted` (K,) is what a mosaic without a stock takes of each colour, `cpu_s` what planning took.
     """
 
-    photo: NDArray[np.uint8]
+    photo: NDArray[Any]
     layout: Layout
     colours: tuple[Colour, ...]
     card: NDArray[np.float64]
@@ -83,14 +85,14 @@ class Mosaic:
 
 
 def plan_mosaic(
-    photo: NDArray[np.uint8],
+    photo: NDArray[Any],
     colours: Sequence[Colour],
     settings: MosaicSettings,
     *,
     stock: NDArray[np.integer[Any]] | None = None,
     progress: Progress = lambda share: None,
 ) -> Mosaic:
-    """Plan the mosaic of a photo, uint8 (H, W, 3) or (H, W), out of sweets of `colours`.
+    """Plan the mosaic of a photo, uint8 or uint16, (H, W, 3) or (H, W), out of sweets of `colours`.
 
     `stock` (K,) is how many sweets of each colour there are; it is never exceeded. `progress` is given
     shares of the work done. Raises `InputError` for a photo or library that cannot be used, for a
@@ -105,15 +107,17 @@ def plan_mosaic(
     )
     if stock is not None:
         check_stock(stock, [colour.name for colour in usable], layout.sweets)
+    compile_kernels()
     begin_s = time.process_time()
     board = board_photo(photo, layout, PIXELS_PER_PITCH)
     target = at_cells(from_afar(board, PIXELS_PER_PITCH), layout, PIXELS_PER_PITCH)
     card = choose_card(settings.card, usable, layout, target)
     plan = _Plan(photo, board, target, usable, layout, card, settings)
-    colour, chip, turns = plan.lay(progress)
+    rough = stock is not None and settings.method == "search"
+    colour, chip, turns = plan.lay(min(ROUGH_PASSES, settings.passes) if rough else settings.passes, progress)
     wanted = np.bincount(colour.ravel(), minlength=len(usable))
-    if stock is not None and np.any(wanted > stock):
-        colour = plan.within(stock, colour, progress)
+    if stock is not None:
+        colour = plan.within(stock, colour, wanted, progress)
         chip = chip % _chip_counts(usable, layout)[colour]
     cpu_s = time.process_time() - begin_s
     return Mosaic(photo, layout, usable, card, colour, chip, turns, target, wanted, cpu_s)
@@ -139,26 +143,30 @@ class _Plan:
     def gamut(self) -> Gamut:
         return Gamut(self.paint.light)
 
-    def lay(self, progress: Progress) -> tuple[Cells, Cells, Cells]:
+    def lay(self, passes: int, progress: Progress) -> tuple[Cells, Cells, Cells]:
         """Colour, chip and turns of every cell by the chosen method, from an endless stock."""
         if self.settings.method == "chips":
             return best_chips(self.photo, self.layout, self.colours, self.card)
         if self.settings.method == "search":
             search = self._search_board()
-            anneal(search, self.settings.passes, progress=progress)
+            anneal(search, passes, progress=progress)
             colour = search.colour
         else:
             colour = self._cell_by_cell()
         chip, turns = _any_chips(self.layout, self.settings.seed)
         return colour, chip % _chip_counts(self.colours, self.layout)[colour], turns
 
-    def within(self, stock: NDArray[np.integer[Any]], colour: Cells, progress: Progress) -> Cells:
-        """Colours within the stock: searched anew with prices, or the method's own, changed where they must."""
+    def within(
+        self, stock: NDArray[np.integer[Any]], colour: Cells, wanted: NDArray[np.int64], progress: Progress
+    ) -> Cells:
+        """Colours within the stock: searched with prices where it is short, or the method's own, changed at need."""
         if self.settings.method == "search":
+            short = bool(np.any(wanted > PLENTY * stock))
             search = self._search_board()
-            anneal(search, self.settings.passes, stock, progress)
+            anneal(search, self.settings.passes, stock if short else None, progress)
         else:
             search = self._search_board(colour)
+        if np.any(search.counts() > stock):
             settle(search, stock)
         return search.colour
 

@@ -139,13 +139,13 @@ def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
     points, _ = _peaks(distance, max(LEAST_RADIUS_PX, WHOLE * radius))
 
     def lone(_: Mask, middle: NDArray[np.float64]) -> bool:
-        return np.count_nonzero(np.linalg.norm(points - middle, axis=1) < GAP_REACH * radius) < 2
+        return bool(np.count_nonzero(np.linalg.norm(points - middle, axis=1) < GAP_REACH * radius) < 2)
 
     return _holes_filled(bright, LARGEST_DULL_GLEAM * radius**2, lone)
 
 
 def _holes_filled(mask: Mask, largest: float, fill: Callable[[Mask, NDArray[np.float64]], bool]) -> Mask:
-    """The mask with each hole up to the largest area filled for which `fill` of its own mask (H, W) and middle (2,) holds."""
+    """The mask, each hole up to the largest area filled for which `fill` of its mask (H, W) and middle (2,) holds."""
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     filled = mask.copy()
     for index, contour in enumerate(contours):
@@ -183,7 +183,7 @@ def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int6
 
 
 def _outlines(mask: Mask, *, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
-    """Outlines (n, 2) [pixels] of the sweets in a mask, and the mask of what is none; `split` parts those that touch."""
+    """Outlines (n, 2) [pixels] of the sweets in a mask, and the mask of the rest; `split` parts those that touch."""
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     radius = _typical_radius(mask)
     least = max(LEAST_RADIUS_PX, 0.45 * radius)
