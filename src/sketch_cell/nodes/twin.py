@@ -32,6 +32,8 @@ from sketch_cell.twin.world import World
 # The truth is published as points at least this far apart in place or time: enough for any report.
 TRACE_SPACING_M = 1e-4
 TRACE_PERIOD_S = 0.05
+# The world steps in multiples of this: in less, one motor step looks like a leap that no motor could follow.
+STEP_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class TwinNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady = steady
         self._ticked_ns = steady.now().nanoseconds
+        self._owed_s = 0.0
         self.create_timer(self._settings.tick_s, self._tick, clock=steady)
 
     def _change(self, settings: TwinSettings) -> None:
@@ -84,7 +87,12 @@ class TwinNode(Node):
         # A late tick is not caught up with: the clock slows down instead of leaping.
         elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, 2 * self._settings.tick_s)
         self._ticked_ns = now_ns
-        sent = self._world.exchange(self._terminal.read(), elapsed_s * self._settings.real_time_factor)
+        self._owed_s += elapsed_s * self._settings.real_time_factor
+        step_s = self._owed_s // STEP_S * STEP_S
+        if not step_s:
+            return
+        self._owed_s -= step_s
+        sent = self._world.exchange(self._terminal.read(), step_s)
         self._terminal.write(sent)
         message = ClockMessage()
         message.clock.sec, message.clock.nanosec = divmod(round(self._world.now_s * 1e9), 10**9)
@@ -112,7 +120,7 @@ class TwinNode(Node):
         facts = dataclasses.asdict(toy.settings)
         facts["line_width_m"] = self._world.camera.settings.line_width_m
         facts["seed"] = self._settings.seed
-        facts["lost_steps"] = len(toy.losses)
+        facts["lost_steps"] = [[round(loss.time_s, 2), "xy"[loss.axis], loss.size_m] for loss in toy.losses]
         facts["starved"] = self._world.firmware.starved
         values = {name: json.dumps(value) for name, value in facts.items()}
         return status_message(DiagnosticStatus.OK, "twin", "", values)
