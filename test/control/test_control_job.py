@@ -67,8 +67,9 @@ class Bench:
         self.orders += outputs.orders
         if self.machine is MachineState.HOMING:
             self.machine = MachineState.READY
-            # onto the switches and off again: the play is taken up from below
+            # Onto the switches and off again: the motors' zero is where the stylus, coming down, meets the switch.
             here = self.motor_m
+            self.toy._slip_m[:] = -0.5 * np.array([0.00175, 0.0020])
             down = np.linspace(here, HOME_M - 0.004, 2000)
             self.trace.append(self.toy.move(np.vstack([down, np.linspace(down[-1], HOME_M, 500)]), 1e-3))
             self.motor_m, self.board = HOME_M, StandInBoard(HOME_M)
@@ -258,3 +259,25 @@ def test_a_broken_journal_is_named(content: str, tmp_path) -> None:
 def test_no_journal_is_no_error(tmp_path) -> None:
     assert load(tmp_path / "none.json") is None
     clear(tmp_path / "none.json")
+
+
+def test_row_end_homing_bounds_a_lost_step_to_two_rows_and_comes_back_beside_the_drawing() -> None:
+    bench = Bench(waves(rows=6, cells=8), loop="homing")
+    bench.job._estimator_settings = EstimatorSettings(backlash_x_m=0.00175, backlash_y_m=0.0020)
+    bench.job.draw()
+    bench.until(JobState.DRAWING)
+    while not bench.job.on_line:
+        bench.step()
+    bench.run(1.0)
+    bench.toy._slip_m[1] += 0.00072
+    on_line = []
+    while bench.job.state is not JobState.DONE:
+        bench.step()
+        if bench.job.on_line and bench.trace:
+            on_line.append(bench.trace[-1])
+    assert bench.orders.count(Order.HOME) == 3
+    result = deviation(np.concatenate(on_line), bench.job.line.xy_m)
+    place = np.arange(len(result.trace_to_line_m)) / len(result.trace_to_line_m)
+    late = result.trace_to_line_m[(place > 0.45) & (place < 0.99)]
+    assert np.sqrt(np.mean(result.trace_to_line_m[place < 0.3] ** 2)) > 2e-4
+    assert np.sqrt(np.mean(late**2)) < 1.2e-4

@@ -39,7 +39,7 @@ SETTLE_S = 0.3
 
 MACHINE_STATES = {
     DriverState.IDLE: MachineState.READY,
-    DriverState.RUNNING: MachineState.READY,
+    DriverState.RUNNING: MachineState.MOVING,
     DriverState.HOMING: MachineState.HOMING,
     DriverState.HOLDING: MachineState.HELD,
     DriverState.HELD: MachineState.HELD,
@@ -100,8 +100,9 @@ class Cell:
         self.events: list[str] = []
         self.tip_error_m: list[float] = []
         self.frames = 0
+        self._stepped_s: list[float] = []
+        self._on_line: list[bool] = []
         self._sees = settings.control.loop == "camera"
-        self._recent: list[tuple[Array, Array]] = []
         self.driver.link_opened(0.0)
 
     def step(self) -> JobOutputs:
@@ -116,8 +117,16 @@ class Cell:
         machine = MACHINE_STATES.get(driver.state, MachineState.FAULT)
         outputs = self.job.step(now_s, JobInputs(machine, (progress,), tips, driver.reason))
         self._carry_out(outputs, now_s)
+        self._stepped_s.append(now_s)
+        self._on_line.append(self.job.on_line)
         self.events.extend(event.text for event in driver.drain_events())
         return outputs
+
+    def trace_m(self) -> Array:
+        """The true stylus (n, 2) [m] while the job was on its line: ways to and from the switches are left out."""
+        times, trace = self.world.trace()
+        step = np.minimum(np.searchsorted(self._stepped_s, times), len(self._stepped_s) - 1)
+        return np.asarray(trace[np.array(self._on_line)[step]])
 
     def _carry_out(self, outputs: JobOutputs, now_s: float) -> None:
         orders = {
@@ -180,12 +189,11 @@ def _judged(cell: Cell) -> Drawing:
     job, world = cell.job, cell.world
     if job.follower is None or job.begun_s is None:
         raise MachineError(f"Nothing was drawn: {job.status().reason or job.state.value}.")
-    _, trace = world.trace(job.begun_s)
     return Drawing(
         seed=cell.seed,
         state=job.state,
         reason=job.status().reason,
-        deviation=deviation(trace, job.line.xy_m),
+        deviation=deviation(cell.trace_m(), job.line.xy_m),
         draw_s=(job.ended_s or world.now_s) - job.begun_s,
         planned_s=draw_time_s(job.line.with_take_ups(_compensated_m(cell))[0], cell.settings.motion),
         jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),

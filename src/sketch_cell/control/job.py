@@ -22,7 +22,7 @@ from sketch_cell.control.job_words import (
     TipSeen,
 )
 from sketch_cell.control.journal import Entry, line_digest
-from sketch_cell.control.lead_in import lead_in, way_back
+from sketch_cell.control.lead_in import lead_in, left_row_ends_m, way_back, way_home
 from sketch_cell.control.route import route
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
@@ -63,6 +63,7 @@ class Job:
         self._entry: Entry | None = None
         self._kept_position = False
         self._skipped_m = 0.0
+        self._until_m = math.inf
         self.begun_s: float | None = None
         self.ended_s: float | None = None
         self.tip_m: Array | None = None
@@ -81,6 +82,7 @@ class Job:
             raise MachineError(f"The job is {self.state.value} already: abort it before drawing again.")
         self._enter(JobState.HOMING, "")
         self._homing_seen, self._entry, self._kept_position = False, None, False
+        self.begun_s = None
         self._orders.append(Order.HOME)
 
     def go_on(self, entry: Entry, machine: MachineState) -> None:
@@ -102,11 +104,28 @@ class Job:
             return None
         if self.state not in (JobState.DRAWING, JobState.PAUSED):
             return None
-        along_m = self._skipped_m + self.follower.path.along(self._newest.timeline_s) - self._lead_in_m
-        (o_x, o_y), (b_x, b_y) = self._feed_forward()
-        return Entry(
-            self.digest, max(along_m, self._skipped_m), (float(o_x), float(o_y)), (float(b_x), float(b_y))
+        offset_x, offset_y = self._feed_forward()[0]
+        return Entry(self.digest, self._place_m(), (float(offset_x), float(offset_y)), self._backlash_pair())
+
+    @property
+    def on_line(self) -> bool:
+        """Whether the stylus is on the line itself, not on a way to or from it."""
+        if self.state is JobState.DONE:
+            return True
+        if self.state is not JobState.DRAWING or self.follower is None or self._newest is None:
+            return False
+        along_m = self.follower.path.along(self._newest.timeline_s) - self._lead_in_m
+        return 0.0 <= along_m <= self._until_m - self._skipped_m
+
+    def _place_m(self) -> float:
+        """How far along the whole line the board has come [m]."""
+        assert self.follower is not None and self._newest is not None
+        if self.state is JobState.HOMING and self._entry is not None:
+            return self._entry.along_m
+        along_m = self._skipped_m + max(
+            self.follower.path.along(self._newest.timeline_s) - self._lead_in_m, 0.0
         )
+        return min(along_m, self._until_m, float(self.line.along_m[-1]))
 
     def pause(self, reason: str = "paused by request") -> None:
         """Hold in the middle of the line; raises `MachineError` when nothing is being drawn."""
@@ -151,7 +170,7 @@ class Job:
         if self.state is JobState.DRAWING:
             self._watch(now_s)
         if self.state is JobState.DRAWING:
-            times, points = self._draw_on(now_s)
+            times, points = self._draw_on(now_s, inputs.machine)
         orders, self._orders = tuple(self._orders), []
         return JobOutputs(self.status(), orders, times, points)
 
@@ -162,8 +181,7 @@ class Job:
         left_s = math.nan
         if follower is not None and self._newest is not None:
             along_m = follower.path.along(self._newest.timeline_s)
-            drawn_m = self._skipped_m + max(along_m - self._lead_in_m, 0.0)
-            done = min(drawn_m / float(self.line.along_m[-1]), 1.0)
+            done = self._place_m() / float(self.line.along_m[-1])
             left_s = follower.planned_s - follower.due_s(along_m)
         return JobStatus(
             state=self.state,
@@ -226,15 +244,19 @@ class Job:
             backlash = np.array(self._entry.backlash_m)
             offset = np.array(self._entry.offset_m) if self._kept_position else -backlash / 2
         way, rest = self._way(start_m, offset)
-        whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
         self._lead_in_m = float(arc_length_m(np.vstack([way, rest[:1]]))[-1])
+        self._until_m = self._next_touch_m() if self._control.loop == "homing" else math.inf
+        if math.isfinite(self._until_m):
+            rest = self.line.part(self._skipped_m, self._until_m)
+            rest = np.vstack([rest, way_home(self.line.xy_m, rest[-1], float(start_m[1]))])
+        whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
         self.estimator = Estimator(self._estimator_settings, self.follower.path, offset, backlash)
         self._newest = Progress(now_s, 0.0, start_m)
         self._tip_s = self._moved_s = now_s
         self._waiting_tips.clear()
         self._error_sq_m2 = self._seen_off_m = 0.0
-        self.begun_s = self.ended_s = None
+        self.ended_s = None
         self._enter(JobState.DRAWING, "")
         self._entered_s = now_s
 
@@ -262,7 +284,7 @@ class Job:
         backlash = np.array([settings.backlash_x_m, settings.backlash_y_m])
         return -backlash / 2, backlash
 
-    def _draw_on(self, now_s: float) -> tuple[Array, Array]:
+    def _draw_on(self, now_s: float, machine: MachineState) -> tuple[Array, Array]:
         assert self.follower is not None and self._newest is not None
         timeline_s = self._newest.timeline_s
         if self.begun_s is None and self.follower.path.along(timeline_s) >= self._lead_in_m:
@@ -275,9 +297,30 @@ class Job:
         if first:  # so that the driver's timeline begins where and when ours does
             times, points = np.append(0.0, times), np.vstack([self._newest.position_m, points])
         if self.follower.finished and timeline_s >= self.follower.sent_to_s - 1e-6:
+            self._arrive(now_s, machine)
+        return times, points
+
+    def _next_touch_m(self) -> float:
+        """The next row end [m] along the line at which the switches are touched; infinite after the last."""
+        places = left_row_ends_m(self.line.xy_m, self.line.along_m)
+        return next((place for place in places if place > self._skipped_m + 0.05), math.inf)
+
+    def _arrive(self, now_s: float, machine: MachineState) -> None:
+        """The end of what was planned: of the line, or of a row after which the machine is homed anew."""
+        if math.isfinite(self._until_m):
+            if machine is not MachineState.READY:  # the driver homes from rest only
+                return
+            entry = Entry(self.digest, self._until_m, (0.0, 0.0), self._backlash_pair())
+            self._enter(JobState.HOMING, "")
+            self._homing_seen, self._entry, self._kept_position = False, entry, False
+            self._orders.append(Order.HOME)
+        else:
             self._enter(JobState.DONE, "")
             self.ended_s = now_s
-        return times, points
+
+    def _backlash_pair(self) -> tuple[float, float]:
+        b_x, b_y = self._feed_forward()[1]
+        return float(b_x), float(b_y)
 
     def _watch(self, now_s: float) -> None:
         """Pause, and say why, when what is seen cannot be right."""

@@ -34,6 +34,7 @@ class MachineState(enum.Enum):
     UNHOMED = "unhomed"
     HOMING = "homing"
     READY = "ready"
+    MOVING = "moving"
     HELD = "held"
     FAULT = "fault"
 

@@ -34,6 +34,20 @@ def way_back(start_m: Array, line_m: Array, along_m: Array, stopped_m: float) ->
     return np.vstack([start_m, np.maximum(around, 0.0), [x, y]]), float(along_m[last])
 
 
+def left_row_ends_m(line_m: Array, along_m: Array) -> list[float]:
+    """Places [m] along line_m (N, 2) where one row ends on the left and the next begins, the line's ends left out."""
+    near = line_m[:, 0] - line_m[:, 0].min() < ROW_END_M
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], near, [False]]).astype(int)))
+    places = [float(along_m[a:b].mean()) for a, b in zip(edges[0::2], edges[1::2], strict=True)]
+    return [place for place in places if 0.05 < place < along_m[-1] - 0.05]
+
+
+def way_home(line_m: Array, stop_m: Array, home_y_m: float) -> Array:
+    """From a row end stop_m (2,) on the left of line_m (N, 2), down beside the drawing towards the homing corner."""
+    left_m = max(float(line_m[:, 0].min()) - PERIMETER_M, 0.0)
+    return np.array([[left_m, stop_m[1]], [left_m, max(home_y_m, 0.0)]])
+
+
 def lead_in(start_m: Array, line_m: Array, calibrate: bool) -> Array:
     """Vertices (K, 2) [m, screen] from start_m (2,) along the left edge to where line_m (N, 2) begins.
 

@@ -35,6 +35,12 @@ class Route:
         first = [float(np.interp(along_m, self.along_m, self.xy_m[:, axis])) for axis in (0, 1)]
         return np.vstack([first, self.xy_m[self.along_m > along_m]])
 
+    def part(self, from_m: float, to_m: float) -> Array:
+        """The vertices (K, 2) [m] between two places along the route, both places included."""
+        last = [float(np.interp(to_m, self.along_m, self.xy_m[:, axis])) for axis in (0, 1)]
+        rest = self.tail(from_m)
+        return np.vstack([rest[: -np.count_nonzero(self.along_m >= to_m)], last])
+
     def nearest_m(self, point_m: Array, from_m: float, to_m: float) -> float:
         """The place [m] along the route between two places that is closest to a point (2,)."""
         places = np.linspace(max(from_m, 0.0), min(to_m, float(self.along_m[-1])), 2000)

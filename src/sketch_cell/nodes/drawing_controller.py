@@ -45,7 +45,7 @@ from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 JOINTS = ["knob_x", "knob_y"]
 MACHINE_STATES = {
     "idle": MachineState.READY,
-    "running": MachineState.READY,
+    "running": MachineState.MOVING,
     "homing": MachineState.HOMING,
     "holding": MachineState.HELD,
     "held": MachineState.HELD,
