@@ -16,7 +16,7 @@ export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: $(VENV)/.installed ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
+demo: $(VENV)/.compiled ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
 	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP)
 
 test: lint colcon ## Check style and types, build with colcon, run all tests
@@ -65,6 +65,11 @@ $(VENV)/.environment: requirements.txt
 $(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
 	@echo 'Adding the test tools to .venv (once) ...'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.installed
+	@echo 'Compiling the inner loops (once, under a minute) ...'
+	@$(BIN)/python -m sketch_cell.warm_up
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.environment $(SOURCES)
