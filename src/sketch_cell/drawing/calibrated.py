@@ -25,7 +25,6 @@ PERIODS = (1, 2, 3)
 # gets the finer wave early; grey values pay for reversals with tone nobody sees.
 SWITCH = {"linear": 1.0, "value": 1.02, "adapted": 0.93}
 HYSTERESIS = 0.06  # tone by which a cell must fall below the switch before it gives a period back
-LEAST_AMPLITUDE = 0.12  # of the line width: smaller waves change the tone by less than 0.002
 
 
 def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings, measured: MeasuredTone) -> Array:
@@ -41,8 +40,8 @@ def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings, measured:
         measured=measured,
         sigma_px=settings.blur_cells * BINS_PER_CELL,
     )
-    u = np.arange(v.shape[1]) * (grid.cell_m / SAMPLES_PER_CELL)
-    return serpentine(u, v.astype(np.float64))
+    u = np.arange(v.shape[1], dtype=np.float64) * (grid.cell_m / SAMPLES_PER_CELL)
+    return serpentine(u, v)
 
 
 @dataclass

@@ -65,13 +65,15 @@ def _self_crossing(amplitude: Array, period: float, line_width: float) -> Array:
         sine = np.sin(k * t)
         return np.asarray(t - line_width / 2 * steepness * sine / np.sqrt(1 + steepness**2 * sine**2))
 
-    low, high = np.zeros_like(amplitude), np.full_like(amplitude, period / 2)
-    low = np.argmin(x(np.linspace(0, 1, 65)[1:, None] * period / 2), axis=0) / 64 * period / 2 + low
+    # X falls to its lowest value, then rises through 0: the root lies between there and p/2.
+    grid = np.linspace(0, period / 2, 65)[1:, None]
+    low = grid[np.argmin(x(grid), axis=0), 0]
+    high = np.full_like(amplitude, period / 2)
     for _ in range(50):
         middle = (low + high) / 2
         below = x(middle) < 0
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class ToneTable:
         if np.any(np.diff(self.amplitude_m) <= 0) or np.any(np.diff(self.coverage) < 0):
             raise ValueError("amplitudes and coverages of a tone table must rise")
 
-    def amplitude_for(self, coverage: ArrayLike) -> Array:
+    def amplitude_for(self, coverage: NDArray[np.floating]) -> Array:
         """Amplitude [m] that gives this coverage; tones out of reach take the nearest end."""
         return np.asarray(np.interp(coverage, self.coverage, self.amplitude_m))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,18 @@ class Frame:
         x = np.clip(across, 0, self.width_m) + self.left_m
         y = self.height_m - np.clip(down, 0, self.height_m) + self.bottom_m
         return np.stack([x, y], axis=1)
+
+
+def on_own_sheet(photo_rows: int, photo_columns: int, settings: LineSettings) -> LineSettings:
+    """The settings with a glass exactly as large as the drawing at its full long edge, without margin."""
+    scale = settings.long_edge_m / max(photo_rows, photo_columns)
+    cell = settings.long_edge_m / settings.cells
+    return replace(
+        settings,
+        glass_width_m=max(photo_columns * scale, cell),
+        glass_height_m=max(photo_rows * scale, cell),
+        margin_m=0.0,
+    )
 
 
 def frame_for(photo_rows: int, photo_columns: int, settings: LineSettings) -> Frame:

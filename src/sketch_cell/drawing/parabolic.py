@@ -73,19 +73,23 @@ def _one_start(
     measure: Callable[[float], float], bounds: tuple[float, float], rng: np.random.Generator
 ) -> tuple[list[Step], bool]:
     """Rounds of one start, and whether all its guards held."""
-    x = np.exp(rng.uniform(*np.log(bounds), KEPT))  # even in the logarithm: an exponent's effect is a ratio
+    low, high = bounds
+    x = np.exp(
+        rng.uniform(np.log(low), np.log(high), KEPT)
+    )  # even in the logarithm: an exponent's effect is a ratio
     points = sorted((round(float(value), 5), measure(value)) for value in x)
     steps: list[Step] = []
     for _ in range(ROUNDS):
-        parabola = np.polyfit(*np.transpose(points), 2)
+        at_points, errors = np.transpose(points)
+        parabola = np.polyfit(at_points, errors, 2)
         at = -parabola[1] / (2 * parabola[0]) if parabola[0] > 0 else np.nan
-        low, high = bounds
         if not low <= at <= high:  # opens downwards, or points outside the range
             _finish(measure, bounds)
             return steps, False
         at = round(float(at), 5)
         found = measure(at)
-        steps.append(Step(tuple(points), tuple(parabola), at, float(np.polyval(parabola, at)), found))
+        a, b, c = (float(value) for value in parabola)
+        steps.append(Step(tuple(points), (a, b, c), at, float(np.polyval(parabola, at)), found))
         if min(abs(at - x) for x, _ in points) < CLOSE * (high - low):
             return steps, True
         points.append((at, found))

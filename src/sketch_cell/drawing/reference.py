@@ -33,7 +33,7 @@ def row_line(photo: FloatImage, grid: RowGrid, settings: LineSettings) -> tuple[
     exponent = search.best_at if search else settings.exponent
     v = rows_for(stretched_darkness(photo, grid) ** np.float32(exponent), grid, settings)
     u = np.arange(v.shape[1]) * (grid.width_m / (v.shape[1] - 1))
-    return _chained(u, v.astype(np.float64), grid, settings), exponent, search
+    return _chained(u, v, grid, settings), exponent, search
 
 
 def rows_for(strength: FloatImage, grid: RowGrid, settings: LineSettings) -> FloatImage:
@@ -87,7 +87,7 @@ def _ink(v: FloatImage, grid: RowGrid, settings: LineSettings) -> FloatImage:
     )
 
 
-def _chained(u: Array, v: Array, grid: RowGrid, settings: LineSettings) -> Array:
+def _chained(u: Array, v: FloatImage, grid: RowGrid, settings: LineSettings) -> Array:
     """The rows as one line; in raster order each is followed by a flyback along its foot."""
     if settings.row_order == "serpentine":
         return serpentine(u, v)

@@ -41,7 +41,7 @@ class RowGrid:
 
     def centres_m(self) -> Array:
         """v of every row's middle (rows, 1)."""
-        return ((np.arange(self.rows) + 0.5) * self.pitch_m)[:, None]
+        return np.asarray((np.arange(self.rows) + 0.5) * self.pitch_m, np.float64)[:, None]
 
 
 def envelope(
@@ -112,7 +112,7 @@ def play(v: NDArray[np.floating], width: float) -> NDArray[np.floating]:
     return out
 
 
-def serpentine(u: Array, v: Array) -> Array:
+def serpentine(u: Array, v: NDArray[np.floating]) -> Array:
     """One polyline (rows * samples, 2) in the row frame: even rows left to right, odd rows back.
 
     u (samples,), v (rows, samples). The link between two rows is the straight step between their ends.

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 COMMAND_TOLERANCE_M = 0.00003
+STRETCH = 384  # points
 
 
 def simplify(xy: ArrayLike, tolerance_m: float = COMMAND_TOLERANCE_M) -> Array:
@@ -20,8 +21,11 @@ def simplify(xy: ArrayLike, tolerance_m: float = COMMAND_TOLERANCE_M) -> Array:
     if len(points) < 3:
         return points.copy()
     keep = np.zeros(len(points), bool)
-    keep[[0, -1]] = True
-    first, last = np.array([0]), np.array([len(points) - 1])
+    # A long line halves badly (a spiral takes a hundred levels), so it is first cut into equal stretches.
+    anchors = np.arange(0, len(points) - 1, STRETCH)
+    keep[anchors] = keep[-1] = True
+    first, last = anchors, np.append(anchors[1:], len(points) - 1)
+    first, last = first[last - first > 1], last[last - first > 1]
     while len(first):
         farthest, distance = _farthest(points, first, last)
         split = distance > tolerance_m
@@ -33,7 +37,21 @@ def simplify(xy: ArrayLike, tolerance_m: float = COMMAND_TOLERANCE_M) -> Array:
         )
         long_enough = last - first > 1
         first, last = first[long_enough], last[long_enough]
+    _drop_needless(points, keep, anchors[1:], tolerance_m)
     return points[keep]
+
+
+def _drop_needless(
+    points: Array, keep: NDArray[np.bool_], anchors: NDArray[np.int64], tolerance_m: float
+) -> None:
+    """Give up every second cut, then every other, where the neighbours' chord is close enough; in place."""
+    for some in (anchors[::2], anchors[1::2]):
+        if len(some) == 0:
+            continue
+        kept = np.flatnonzero(keep)
+        place = np.searchsorted(kept, some)
+        _, distance = _farthest(points, kept[place - 1], kept[place + 1])
+        keep[some[distance <= tolerance_m]] = False
 
 
 def _farthest(

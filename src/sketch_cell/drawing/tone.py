@@ -44,13 +44,14 @@ def unit_photo(photo: NDArray[np.generic]) -> FloatImage:
         raise InputError(
             f"The photo has shape {photo.shape}; give it as (rows, columns) or (rows, columns, 1 to 4 channels)."
         )
-    values = photo.astype(np.float32) / np.float32(np.iinfo(photo.dtype).max)
+    white = 255 if photo.dtype == np.uint8 else 65535
+    values: FloatImage = np.divide(photo, white, dtype=np.float32)
     if values.ndim == 2:
         return values
     if values.shape[2] in (2, 4):
         alpha = values[..., -1:]
-        values = values[..., :-1] * alpha + (1 - alpha)
-    return values[..., 0] if values.shape[2] == 1 else values
+        values = np.asarray(values[..., :-1] * alpha + (1 - alpha), np.float32)
+    return np.asarray(values[..., 0] if values.shape[2] == 1 else values, np.float32)
 
 
 def luminance(values: FloatImage) -> FloatImage:
