@@ -80,6 +80,7 @@ def save_search_figure(search: Search, path: Path) -> None:
         "(stars fitted, hollow predicted, solid found)",
     )
     errors = np.array([error for _, error in search.measured])
-    axes.set_ylim(errors.min() * 0.9, min(errors.max() * 1.05, errors.min() * 4))
+    low, high = float(errors.min()), float(np.median(errors))
+    axes.set_ylim(low - 0.1 * (high - low) - 1e-6, high + 2 * (high - low) + 1e-6)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})

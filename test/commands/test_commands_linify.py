@@ -1,0 +1,118 @@
+"""`sketch-cell linify` as a user meets it: files out, folders out, one sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+from sketch_cell.commands.linify import linify
+from sketch_cell.errors import InputError, SettingError
+
+FAST = ["--cells", "10", "--iterations", "2"]
+
+
+@pytest.fixture
+def photo(tmp_path):
+    ramp = np.uint8(np.add.outer(np.arange(40) * 3, np.arange(60) * 2))
+    PIL.Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    return tmp_path / "ramp.png"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(linify, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_all_outputs_at_once(photo, tmp_path):
+    out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "svg", "gcode", "preview", "video", "report")}
+    out["video"] = tmp_path / "out.mp4"
+    run(photo, *FAST, "--long-edge-mm", 60, *(x for kind, path in out.items() for x in (f"--{kind}", path)))
+    xy = np.loadtxt(out["csv"], delimiter=",", skiprows=1)
+    assert (
+        (xy >= 0).all() and (xy <= [0.06, 0.04]).all() and np.ptp(xy[:, 0]) == pytest.approx(0.06, abs=1e-5)
+    )
+    report = json.loads(out["report"].read_text())
+    assert report["line_m"] == pytest.approx(np.linalg.norm(np.diff(xy, axis=0), axis=1).sum(), rel=1e-3)
+    assert report["draw_time_s"] > report["line_m"] / report["feed_m_per_s"]
+    assert PIL.Image.open(out["preview"]).size == (600, 400)
+    av = pytest.importorskip("av")
+    with av.open(str(out["video"])) as film:
+        assert film.streams.video[0].width == 960
+        assert sum(1 for _ in film.decode(video=0)) >= 300
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_take_ups_are_counted_in_the_draw_time(photo, tmp_path):
+    def report(*extra: object) -> dict:
+        run(photo, *FAST, "--report", tmp_path / "r.json", *extra)
+        return json.loads((tmp_path / "r.json").read_text())
+
+    plain, loose = report(), report("--backlash-y-mm", 2)
+    each = 2 * (0.002 / 0.5) ** 0.5
+    assert loose["draw_time_s"] - plain["draw_time_s"] == pytest.approx(plain["reversals_y"] * each)
+
+
+def test_a_named_glass_holds_the_drawing(photo, tmp_path):
+    run(
+        photo,
+        *FAST,
+        "--csv",
+        tmp_path / "a.csv",
+        "--glass-width-mm",
+        153,
+        "--glass-height-mm",
+        107,
+        "--margin-mm",
+        5,
+    )
+    xy = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
+    assert (xy >= 0.005 - 1e-6).all() and (xy <= [0.148 + 1e-6, 0.102 + 1e-6]).all()
+
+
+def test_a_folder_becomes_a_folder(photo, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in" / name).write_bytes(photo.read_bytes())
+    (tmp_path / "in" / "notes.txt").write_text("no photo")
+    run(tmp_path / "in", *FAST, "--svg", tmp_path / "svg")
+    assert sorted(p.name for p in (tmp_path / "svg").iterdir()) == ["a.svg", "b.svg"]
+
+
+def test_one_bad_photo_does_not_stop_the_folder(photo, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "good.png").write_bytes(photo.read_bytes())
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"bad\.png"):
+        run(tmp_path / "in", *FAST, "--svg", tmp_path / "svg")
+    assert (tmp_path / "svg" / "good.svg").exists()
+
+
+def test_the_search_is_shown(photo, tmp_path):
+    run(photo, *FAST, "--method", "reference", "--spi", tmp_path / "spi.png", "--report", tmp_path / "r.json")
+    assert (tmp_path / "spi.png").stat().st_size > 1000
+    assert 0.2 <= json.loads((tmp_path / "r.json").read_text())["exponent"] <= 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (["--cells", 0], SettingError, "cells"),
+        (["--line-width-mm", 50], SettingError, "line_width_m"),
+        (["--glass-width-mm", 0, "--glass-height-mm", 100], SettingError, "glass_width_m"),
+        (["--video", "film.gif"], InputError, "MP4"),
+        (["--spi", "spi.png"], InputError, "--method reference"),
+    ],
+)
+def test_mistakes_are_named(photo, arguments, error, words):
+    with pytest.raises(error, match=words):
+        run(photo, *arguments)
+
+
+def test_a_missing_photo_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        run(tmp_path / "nowhere.png")
