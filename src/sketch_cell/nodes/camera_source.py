@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -32,8 +33,8 @@ class NodeSettings(Settings):
 class CameraSourceNode(Node):
     """Publishes every image the device gives; a device that goes away is opened again."""
 
-    def __init__(self) -> None:
-        super().__init__("camera_source")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("camera_source", **options)
         self._settings = declare_settings(self, NodeSettings)
         self._capture = Capture(declare_settings(self, CaptureSettings))
         name = self._settings.calibration

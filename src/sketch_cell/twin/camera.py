@@ -148,9 +148,8 @@ class Camera:
         drawing = np.full((height, width), 205, np.uint8)
         flip = np.array([pixels_per_m, -pixels_per_m])
         origin = np.array([0.0, s.glass_height_m * pixels_per_m]) - 0.5
-        thickness = max(1, round(s.line_width_m * pixels_per_m))
         for xy in self._all_xy():
-            _draw(drawing, xy * flip + origin, thickness, 60)
+            _draw(drawing, xy * flip + origin, s.line_width_m * pixels_per_m, 60)
         return drawing
 
     @property
@@ -272,9 +271,9 @@ class Camera:
 
     def _draw_fine(self, path: Floats) -> list[slice]:
         pixels = self._geometry.pixels(path)
-        thickness = max(1, round(self.settings.line_width_m * self.settings.pixels_per_m * FINE))
-        _draw(self._fine, _fine_pixels(pixels), thickness, 255)
-        reach = thickness / FINE / 2 + 3 * self.settings.blur_px + 2
+        width_px = self.settings.line_width_m * self.settings.pixels_per_m
+        _draw(self._fine, _fine_pixels(pixels), width_px * FINE, 255)
+        reach = width_px / 2 + 3 * self.settings.blur_px + 2
         low, high = np.floor(pixels.min(0) - reach).astype(int), np.ceil(pixels.max(0) + reach).astype(int)
         rows, columns = self._bright.shape
         return [
@@ -432,7 +431,9 @@ def _fixed_point(pixels: Floats) -> NDArray[np.int32]:
     return points
 
 
-def _draw(canvas: NDArray[np.uint8], pixels: Floats, thickness: int, value: int) -> None:
+def _draw(canvas: NDArray[np.uint8], pixels: Floats, width_px: float, value: int) -> None:
+    # OpenCV draws an even thickness t about t + 1.4 wide with soft edges (measured), an odd one t + 2.4.
+    thickness = max(1, 2 * round((width_px - 1.4) / 2))
     points = _fixed_point(pixels)
     cv2.polylines(canvas, [points], False, value, thickness, cv2.LINE_AA, _FIXED_POINT_BITS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -76,9 +76,9 @@ class Background:
         raw = _steadied(image, window, shake)
         light = float(np.median(self._light[part][::4, ::4]))
         seen = raw / np.float32(_local_gain(raw, mean, light, shake.gain))
-        variance = np.float32(self.noise_sigma**2) * (1 + 1 / count)
+        variance: Grey = np.float32(self.noise_sigma**2) * (1 + 1 / count)
         variance[(raw >= _SATURATED) | (mean >= _SATURATED)] = 1e6
-        old_ink: Any = ((1 - mean / np.float32(light)) / np.float32(darkness)).clip(0, 1)
+        old_ink = np.asarray(((1 - mean / light) / darkness).clip(0, 1), np.float32)
         return View(window, seen, mean - seen, variance, old_ink, light)
 
     def absorb(self, view: View) -> None:
@@ -114,8 +114,9 @@ class Background:
 
 def _steadied(image: NDArray[np.uint8], window: Window, shake: Shake) -> Grey:
     """The window's pixels as they would be without the shake, float32."""
-    whole = np.round(shake.shift_px).astype(int)
-    rest = shake.shift_px - whole
+    shift = shake.at(np.array([window.left + window.right, window.top + window.bottom]) / 2)
+    whole = np.round(shift).astype(int)
+    rest = shift - whole
     rows, columns = image.shape
     top, left = window.top + whole[1] - _MARGIN, window.left + whole[0] - _MARGIN
     bottom, right = window.bottom + whole[1] + _MARGIN, window.right + whole[0] + _MARGIN

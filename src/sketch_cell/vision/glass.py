@@ -112,7 +112,9 @@ def _side(image: NDArray[np.uint8], lens: Lens, start: Floats, end: Floats) -> t
     profile = cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(float)
     at, found = _steps_to_edge(profile, steps)
     if found.mean() < 0.6:
-        raise InputError("A side of the glass is hidden or too dim to see: free it, or add light.")
+        raise InputError(
+            "A side of the glass is hidden, too dim or too curved: free it, add light, or give the camera_info."
+        )
     points = (along + at[:, None] * inward)[found]
     for _ in range(4):
         line, error = _fitted_line(points)

@@ -21,11 +21,26 @@ _MOST_PX = 8.0
 
 
 class Shake(NamedTuple):
-    """Image = gain * reference moved by shift_px (2,) (x, y); `seen` is the share of the sides that fits."""
+    """Image = gain * reference, moved; `seen` is the share of the glass's sides that fits this.
+
+    A point p [px] of the reference is at p + shift_px + linear @ (p - centre_px) in the image: linear (2, 2)
+    holds what a turned or tilted camera adds to the shift.
+    """
 
     shift_px: Floats
+    linear: Floats
+    centre_px: Floats
     gain: float
     seen: float
+
+    def at(self, point_px: Floats) -> Floats:
+        """The shift (2,) [px] of a point (2,) of the reference."""
+        shift: Floats = self.shift_px + self.linear @ (point_px - self.centre_px)
+        return shift
+
+    def most_px(self, points_px: Floats) -> float:
+        """The largest shift among points (N, 2) of the reference [px]."""
+        return max(float(np.linalg.norm(self.at(point))) for point in points_px)
 
 
 class Steady:
@@ -35,38 +50,47 @@ class Steady:
         self._shape = reference.shape
         self._noise_sigma = noise_sigma
         rows, columns = _band(calibration, reference.shape)
+        level = reference[rows, columns]
         by_x, by_y = (_change_per_px(reference, *way)[rows, columns] for way in ((1, 0), (0, 1)))
-        self._design = np.stack([reference[rows, columns], by_x, by_y], axis=1)
+        self._centre_px = np.array([columns.mean(), rows.mean()])
+        self._unit_px = float(self._centre_px.max())
+        x, y = (columns - self._centre_px[0]) / self._unit_px, (rows - self._centre_px[1]) / self._unit_px
+        columns_of = [level, by_x, by_y, by_x * x, by_x * y, by_y * x, by_y * y]
+        self._design = np.stack(columns_of, axis=1).astype(np.float32)
         self._inverse = np.linalg.pinv(self._design)
         self._flat = rows * reference.shape[1] + columns
+        self._limit = 4 * noise_sigma + _CLIPPED_SHARE * float(level.max())
         self._last = np.zeros(2, int)
 
     def measure(self, image: NDArray[np.uint8]) -> Shake:
         """The shake of one image; good to hundredths of a pixel within about 8 px of the reference."""
         whole = self._last
         for _ in range(8):
-            shift, gain, seen = self._solve(image, whole)
+            solution, seen = self._solve(image, whole)
+            gain = float(max(solution[0], 1e-3))
+            shift = solution[1:3] / gain
             if np.abs(shift).max() <= 0.65 or np.abs(whole + shift).max() > _MOST_PX:
                 break
             whole = whole + np.clip(np.round(shift), -1, 1).astype(int)
         else:
             seen = 0.0
         self._last = whole if seen > 0.5 else np.zeros(2, int)
-        return Shake(whole + shift, gain, seen)
+        linear = solution[3:].reshape(2, 2) / gain / self._unit_px
+        return Shake(whole + shift, linear, self._centre_px, gain, seen)
 
-    def _solve(self, image: NDArray[np.uint8], whole: NDArray[np.int_]) -> tuple[Floats, float, float]:
+    def _solve(self, image: NDArray[np.uint8], whole: NDArray[np.int_]) -> tuple[Floats, float]:
+        """Gain, shift and linear part (7,) with the image moved back by whole pixels, and the share that fits."""
         seen = image.ravel()[self._flat + whole[1] * self._shape[1] + whole[0]].astype(np.float32)
-        limit = 4 * self._noise_sigma + _CLIPPED_SHARE * float(self._design[:, 0].max())
         solution, good = self._inverse @ seen, np.array(True)
         for _ in range(3):
-            fits = np.abs(seen - self._design @ solution) <= limit
-            if fits.sum() < 100 or fits.mean() > 0.98 or (fits == good).all():
+            fits = np.abs(seen - self._design @ solution) <= self._limit
+            if fits.sum() < 200 or fits.mean() > 0.98 or (fits == good).all():
                 break
             kept, good = self._design[fits], fits
-            solution = np.linalg.solve(kept.T @ kept + 1e-3 * np.eye(3), kept.T @ seen[fits])
-        gain = float(solution[0])
-        shift = solution[1:].astype(float) / max(gain, 1e-3)
-        return shift, gain, float(fits.mean())
+            solution = np.linalg.solve(
+                kept.T @ kept + 1e-3 * np.eye(7, dtype=np.float32), kept.T @ seen[fits]
+            )
+        return solution.astype(float), float(fits.mean())
 
 
 def _change_per_px(image: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:

@@ -119,6 +119,19 @@ def _nearest(x, y, points):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
+def _radius_at(radius, blur, dx, dy, distance, points, segment, share):  # type: ignore[no-untyped-def]
+    """The brush's radius as blur leaves it: at the round end it recedes, by the curvature of the edge."""
+    n = points.shape[0]
+    if segment < n - 2 or (share < 1.0 and n > 1) or distance < 1e-9:
+        return radius
+    back = max(n - 2, 0)
+    along_x, along_y = points[n - 1, 0] - points[back, 0], points[n - 1, 1] - points[back, 1]
+    length = math.sqrt(along_x * along_x + along_y * along_y)
+    facing = 1.0 if length < 1e-6 else max(0.0, (dx * along_x + dy * along_y) / (length * distance))
+    return radius - facing * blur * blur / (2.0 * radius)
+
+
+@njit(cache=True, fastmath=True)
 def _cover(distance, radius, blur):  # type: ignore[no-untyped-def]
     """Coverage of a blurred line and its derivative, at a distance from its middle."""
     scale = 1.0 / (blur * math.sqrt(2.0))
@@ -135,9 +148,11 @@ def _tail_cover(shape, tail, radius, blur, reach):  # type: ignore[no-untyped-de
         return cover
     for row in range(shape[0]):
         for column in range(shape[1]):
-            distance2, _, _, _, _ = _nearest(float(column), float(row), tail)
+            distance2, dx, dy, segment, share = _nearest(float(column), float(row), tail)
             if distance2 < reach * reach:
-                cover[row, column] = _cover(math.sqrt(distance2), radius, blur)[0]
+                distance = math.sqrt(distance2)
+                here = _radius_at(radius, blur, dx, dy, distance, tail, segment, share)
+                cover[row, column] = _cover(distance, here, blur)[0]
     return cover
 
 
@@ -170,7 +185,8 @@ def _evaluate(  # type: ignore[no-untyped-def]
                 distance2, dx, dy, segment, share = _nearest(x, y, points)
                 if distance2 < reach * reach:
                     distance = math.sqrt(distance2)
-                    covered, slope = _cover(distance, radius, blur)
+                    here = _radius_at(radius, blur, dx, dy, distance, points, segment, share)
+                    covered, slope = _cover(distance, here, blur)
                     # Ink of other lines in this pixel may lie beside the new stroke or under it.
                     dirt, mine = old[row, column], before[row, column]
                     foreign = min(1.0, max(0.0, (dirt - mine - 0.15) * 5.0))
@@ -179,10 +195,8 @@ def _evaluate(  # type: ignore[no-untyped-def]
                     least = max(0.0, min(covered - dirt, most))
                     new = (1.0 - foreign) * own + foreign * 0.5 * (least + most)
                     unsure = foreign * 0.5 * (most - least)
-                    if own <= 0.0:
-                        slope = 0.0
-                    elif foreign > 0.0:
-                        slope *= 1.0 - foreign + foreign * (0.5 if most > 0.0 else 0.0)
+                    free = 0.5 * ((1.0 if own < 1.0 - dirt else 0.0) + (1.0 if covered > dirt else 0.0))
+                    slope *= 1.0 - foreign + foreign * free if own > 0.0 else 0.0
                     if distance > 1e-9:
                         dx, dy = dx / distance, dy / distance
             extra, edge = full * unsure, full * _SHAPE_ERROR if covered > 0.02 else 0.0

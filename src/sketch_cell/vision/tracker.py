@@ -18,6 +18,9 @@ from sketch_cell.vision.tip import Tip as Tip
 from sketch_cell.vision.tip import TrackerSettings as TrackerSettings
 
 
+_LEAST_SEEN = 0.7  # of the sides of the glass: less, and the camera stands elsewhere or is blocked
+
+
 class TipTracker:
     """Follows the newest end of the line through a camera's images.
 
@@ -57,7 +60,8 @@ class TipTracker:
         if image.shape != (self.calibration.height_px, self.calibration.width_px):
             return NoTip(middle_s, f"the image is {image.shape[1]} x {image.shape[0]}, not as calibrated")
         shake = self._steady.measure(image)
-        if shake.seen < 0.5:
+        moved = shake.most_px(self.calibration.corners_px) > self.settings.max_moved_px
+        if shake.seen < _LEAST_SEEN or moved:
             return self._lost_sight(image, middle_s)
         self._unseen_images = 0
         if self.settings.method != "stroke":
