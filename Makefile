@@ -32,7 +32,7 @@ colcon: $(VENV)/.test $(VENV)/.installed ## Build as a ROS 2 package with colcon
 	@. $(BIN)/activate && colcon list | grep -q 'ros.ament_python' \
 	  || { echo 'colcon does not see a ros.ament_python package: check package.xml.'; exit 1; }
 	@. $(BIN)/activate && colcon --log-base $(VENV)/colcon/log build --build-base $(VENV)/colcon/build \
-	  --install-base $(VENV)/colcon/install --event-handlers console_cohesion- > $(VENV)/colcon.log 2>&1 \
+	  --install-base $(VENV)/colcon/install > $(VENV)/colcon.log 2>&1 \
 	  || { cat $(VENV)/colcon.log; exit 1; }
 
 bench: $(VENV)/.test $(VENV)/.installed ## Measure against peers: make bench [IMAGES=folder]; writes doc/benchmarks/

@@ -41,6 +41,9 @@ def run(make_node: Callable[[], Node]) -> None:
         print(error, file=sys.stderr, flush=True)
         status = error.exit_status
     finally:
+        # ros2 launch and the terminal both send Ctrl-C: the second must not cut the release of hardware short.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
