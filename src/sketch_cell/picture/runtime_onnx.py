@@ -18,6 +18,8 @@ def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Cal
     """The network with these arrays as a function of one window (h, w, 3) -> (h - 2 m, w - 2 m, 3) uint8."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # A node waits between pictures; its threads must not spin meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime reads the initialisers from these objects, so they live as long as the session.
     held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(v) for name, v in graph_values(arrays).items()}
     for name, value in held.items():

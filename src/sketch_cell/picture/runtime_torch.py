@@ -17,7 +17,9 @@ Window = NDArray[np.uint8]
 
 def has_fast_bf16() -> bool:
     """Whether the processor has matrix units for bf16 (AMX)."""
-    return bool(torch.cpu._is_amx_tile_supported())
+    # torch has no public question for this yet.
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(ask is not None and ask())
 
 
 def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window]:

@@ -42,7 +42,7 @@ MEASURED_BATCHES = 16
 EMA_DECAY = 0.998
 WARM_UP_STEPS = 100
 CHECKPOINT_PERIOD_S = 60.0
-VALIDATION_PERIOD_S = 300.0
+VALIDATION_PERIOD_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,6 @@ class Batches(torch.utils.data.Dataset[Batch]):
         self.crops: Crops | None = None
 
     def __getitem__(self, step: int) -> Batch:
-        cv2.setNumThreads(1)
         self.crops = self.crops or Crops(self.folder)
         number = [s.name for s in STAGES].index(self.stage.name)
         rng = np.random.default_rng((self.seed, number, step))
@@ -367,6 +366,8 @@ def main() -> None:
         return
     os.nice(19)
     torch.set_num_threads(options.threads)
+    # OpenCV's own threads do not survive the fork of a data worker.
+    cv2.setNumThreads(0)
     if not all((options.folder / "data" / f"{kind}.npy").exists() for kind in KINDS):
         check_sources(options.photos)
         prepare(options.folder / "data", options.photos, options.seed)
