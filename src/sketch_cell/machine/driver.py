@@ -38,6 +38,7 @@ STOPPABLE = (*READY, DriverState.HOLDING, DriverState.HELD)
 AT_REST = (DriverState.UNHOMED, DriverState.IDLE, DriverState.ALARM, DriverState.FAULT)
 SETTING_OUT_S = 1e-6
 REPORT_S = 0.006  # a report of 60 characters at 115,200 baud
+SAMPLED_S = 0.0005  # from our question to the board's look at its position: the wire and a line in work
 POLL_AGAIN_S = 0.5  # a question without answer is asked again
 
 
@@ -545,13 +546,13 @@ class GrblDriver:
         self.wire.start(scripts.reset(self, DriverState.ALARM, f"the board was in {state}"))
 
     def _report_stamp(self) -> float:
-        """When the board took the position: after our question, before its answer's first byte left."""
+        """When the board took the position: at once when asked, however late its answer was read here."""
         now_s, asked_s = self.wire.now_s, self._asked_s
         self._asked_s = None
         if asked_s is None:
-            return now_s
+            return now_s - REPORT_S
         self.statistics.round_trip_s = now_s - asked_s
-        return min(max(asked_s, now_s - REPORT_S), now_s)
+        return min(asked_s + SAMPLED_S, now_s)
 
     # -- following the motion --
 

@@ -41,7 +41,7 @@ class NodeSettings(Settings):
     baud: int = setting(115_200, "speed of the port", minimum=9600, maximum=4_000_000, read_only=True)
     autostart: bool = setting(True, "configure and activate without a lifecycle manager", read_only=True)
     pump_period_s: float = setting(
-        0.004, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
+        0.008, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
     )
     publish_period_s: float = setting(
         0.04, "time between joint states", unit="s", minimum=0.005, maximum=0.05, read_only=True
