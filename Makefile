@@ -11,13 +11,18 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench colcon train lock clean
+.PHONY: help demo figures test lint format bench colcon train lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: $(VENV)/.compiled ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
 	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP)
+
+figures: $(VENV)/.compiled ## Draw twice, loop closed and open, and make the README's pictures of it
+	@$(BIN)/sketch-cell demo --loop closed --output output/figures/closed
+	@$(BIN)/sketch-cell demo --loop open --output output/figures/open
+	@$(BIN)/python doc/make_figures.py output/figures/closed/astronaut output/figures/open/astronaut
 
 test: lint colcon ## Check style and types, build with colcon, run all tests
 	@$(BIN)/python -m pytest

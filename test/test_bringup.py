@@ -41,5 +41,5 @@ def test_a_missing_port_is_an_error_never_a_simulation(tmp_path):
 
 
 def test_a_missing_parameters_file_is_named():
-    with pytest.raises(InputError, match="nothing.yaml does not exist"):
+    with pytest.raises(InputError, match=r"nothing\.yaml does not exist"):
         parameter_file(CellSettings(params_file="nothing.yaml"))

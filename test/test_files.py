@@ -25,5 +25,5 @@ def test_folders_on_the_way_are_made(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/out.txt cannot be written: .*Choose another folder"):
+    with pytest.raises(InputError, match=r"file/out\.txt cannot be written: .*Choose another folder"):
         write_whole(tmp_path / "file" / "out.txt", "")

@@ -33,9 +33,9 @@ def wait_until(reached, seconds=30.0):
 
 def test_a_node_that_dies_is_named_with_its_last_words(parameters, tmp_path):
     bad = NodeSpec("line_planner", "planning", parameters={"method": "scribble"})
-    with CellProcesses([bad], parameter_file=parameters, log_folder=tmp_path) as processes:
-        with pytest.raises(NodeDied, match=r"(?s)line_planner ended with status 2.*method is 'scribble'"):
-            wait_until(processes.check)
+    died = pytest.raises(NodeDied, match=r"(?s)line_planner ended with status 2.*method is 'scribble'")
+    with CellProcesses([bad], parameter_file=parameters, log_folder=tmp_path) as processes, died:
+        wait_until(processes.check)
     assert not nodes_of_this_process()
 
 

@@ -101,7 +101,9 @@ def test_ctrl_c_while_drawing_ends_everything_within_three_seconds(photo, small_
     assert time.monotonic() - begin_s < 3.0
     assert process.returncode == 130
     assert not any(node.is_running() and node.status() != psutil.STATUS_ZOMBIE for node in nodes)
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.parent.name != "log"]
+    assert not [
+        path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.parent.name != "log"
+    ]
 
 
 def test_a_node_that_dies_ends_the_demo_by_name(photo, small_cell, environment, tmp_path):
@@ -115,7 +117,9 @@ def test_a_node_that_dies_ends_the_demo_by_name(photo, small_cell, environment, 
     for line in process.stderr:
         if line.startswith(("planning", "starting")):
             break
-    (victim,) = [node for node in processes_of(process.pid) if "nodes.stepper_driver" in " ".join(node.cmdline())]
+    (victim,) = [
+        node for node in processes_of(process.pid) if "nodes.stepper_driver" in " ".join(node.cmdline())
+    ]
     victim.kill()
     rest = process.stderr.read()
     assert process.wait(20) == 1
