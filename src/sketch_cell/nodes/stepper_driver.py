@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-import numpy as np
-from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState, Event, GrblDriver
-from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_from_knobs
+from sketch_cell.machine.knobs import KnobSettings
 from sketch_cell.machine.report import OK, WARN, figures, health
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
+from sketch_cell.nodes.stepper_messages import motion_messages, waypoints
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, RELIABLE
 from sketch_cell.settings import Settings, setting
 
-JOINTS = ["knob_x", "knob_y"]
+Answer = TypeVar("Answer", Trigger.Response, SetBool.Response)
+
 LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN}
 
 
@@ -59,7 +60,7 @@ class StepperDriverNode(LifecycleNode):
         self._knobs = KnobSettings(travel_per_turn_m=board.travel_per_turn_m)
         self._session = Session(self._driver, lambda: SerialLink(self._settings.port, self._settings.baud))
         self._told: tuple[DriverState, str] | None = None
-        self._next_publish_s = -np.inf
+        self._next_publish_s = -float("inf")
         self._active = self._configured = False
         self._joints = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
@@ -126,23 +127,11 @@ class StepperDriverNode(LifecycleNode):
     # -- what others ask --
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
-        points = message.points
         try:
             self._check_active()
-            self._driver.append(*self._waypoints(message) if points else ([], np.empty((0, 2))))
+            self._driver.append(*waypoints(message, self._knobs))
         except MachineError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
-
-    def _waypoints(self, message: JointTrajectory) -> tuple[list[float], np.ndarray, list[float] | None]:
-        """Times, positions and, where the points carry velocities, the nominal feeds."""
-        order = [message.joint_names.index(name) for name in JOINTS] if message.joint_names else [0, 1]
-        times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points]
-        angles = np.array([p.positions for p in message.points])[:, order]
-        feeds = None
-        if all(len(p.velocities) == len(JOINTS) for p in message.points):
-            velocity = screen_from_knobs([p.velocities for p in message.points], self._knobs)
-            feeds = np.hypot(velocity[:, 0], velocity[:, 1]).tolist()
-        return times, screen_from_knobs(angles, self._knobs), feeds
 
     def _on_emergency_stop(self, message: Bool) -> None:
         try:
@@ -154,7 +143,7 @@ class StepperDriverNode(LifecycleNode):
         except MachineError as error:
             self.get_logger().error(str(error))
 
-    def _ask(self, wish, answer):  # type: ignore[no-untyped-def]
+    def _ask(self, wish: Callable[[float], None], answer: Answer) -> Answer:
         try:
             self._check_active()
             wish(self._now_s())
@@ -203,18 +192,8 @@ class StepperDriverNode(LifecycleNode):
         self._state.publish(status_message(self._level(), "stepper_driver", self._driver.state.value, values))
 
     def _publish_motion(self, now_s: float) -> None:
-        motion = self._driver.motion(now_s)
-        stamp = Time(nanoseconds=round(motion.stamp_s * 1e9)).to_msg()
-        position = knobs_from_screen(motion.position_m, self._knobs).tolist()
-        velocity = knobs_from_screen(motion.velocity_m_per_s, self._knobs).tolist()
-        joints = JointState(name=JOINTS, position=position, velocity=velocity)
-        joints.header.stamp = stamp
+        joints, executed = motion_messages(self._driver.motion(now_s), self._knobs)
         self._joints.publish(joints)
-        along_ns = max(round(motion.timeline_s * 1e9), 0)
-        along = Duration(sec=along_ns // 10**9, nanosec=along_ns % 10**9)
-        point = JointTrajectoryPoint(positions=position, velocities=velocity, time_from_start=along)
-        executed = JointTrajectory(joint_names=JOINTS, points=[point])
-        executed.header.stamp = stamp
         self._executed.publish(executed)
 
     def _level(self) -> bytes:
