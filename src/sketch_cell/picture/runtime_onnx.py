@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -22,8 +23,8 @@ def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Cal
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime reads the initialisers from these objects, so they live as long as the session.
     held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(v) for name, v in graph_values(arrays).items()}
-    for name, value in held.items():
-        options.add_initializer(name, value)
+    # `add_initializer` would silently leave weights that the graph holds itself as they are.
+    options.add_external_initializers(list(held), list(held.values()))
     session = onnxruntime.InferenceSession(
         str(FOLDER / f"{layout}.onnx"), options, providers=["CPUExecutionProvider"]
     )
@@ -59,8 +60,10 @@ def graph_values(arrays: list[Floats]) -> dict[str, Floats]:
 
 
 def write_graph(path: Path, sets: WeightSets) -> None:
-    """Write the graph with the first of the sets in it; needs the package `onnx`, which running it does not."""
-    import onnx
+    """Write the graph for weights shaped as these, which it names but does not hold.
+
+    Writing needs the package `onnx`; running it does not.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     arrays, margin_px = padded(sets.at(0.0)), sets.margin_px
@@ -96,7 +99,6 @@ def write_graph(path: Path, sets: WeightSets) -> None:
         helper.make_node("Squeeze", ["bytes", "first"], ["single"]),
         helper.make_node("Transpose", ["single"], ["repaired"], perm=[1, 2, 0]),
     ]
-    values = {**constants, **graph_values(arrays)}
     graph = helper.make_graph(
         nodes,
         "sketch_cell_deblock",
@@ -107,8 +109,18 @@ def write_graph(path: Path, sets: WeightSets) -> None:
             ),
         ],
         [helper.make_tensor_value_info("repaired", TensorProto.UINT8, ["inner_height", "inner_width", 3])],
-        [numpy_helper.from_array(np.ascontiguousarray(v), name) for name, v in values.items()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()]
+        + [_named_only(name, value) for name, value in graph_values(arrays).items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
+
+
+def _named_only(name: str, value: Floats) -> Any:
+    """A weight's name and shape; its numbers come with each session."""
+    from onnx import TensorProto
+
+    tensor = TensorProto(name=name, dims=value.shape, data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="given_by_the_session")
+    return tensor
