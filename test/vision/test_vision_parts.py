@@ -129,7 +129,7 @@ def test_the_gap_is_learnt_from_a_few_reversals(true_mm, offset_mm):
     gap, half, offset = Gap(0.0017, SCALE), true_mm * 0.5e-3, offset_mm * 1e-3
     tip, motor = np.array([0.05 - offset, 0.05]), np.array([0.05, 0.05])
     for turn in range(60):
-        goal = motor + [0.0012 * (1 if turn // 6 % 2 == 0 else -1), 0.0]
+        goal = motor + np.array([0.0012 * (1 if turn // 6 % 2 == 0 else -1), 0.0])
         way = np.array([motor, goal])
         prediction = gap.predict(way, tip, np.full(2, 0.1))
         tip = np.array([np.clip(tip[0], goal[0] - offset - half, goal[0] - offset + half), 0.05])
@@ -179,8 +179,8 @@ CLEAN = np.zeros((40, 48), np.float32)
 @hypothesis_settings(deadline=None, max_examples=30)
 @given(x=st.floats(-2.0, 2.0), y=st.floats(-2.0, 2.0), seed=st.integers(0, 99))
 def test_the_end_of_a_stroke_is_found_to_a_tenth_of_a_pixel(x, y, seed):
-    end = START + [6.0, 2.0]
-    truth = end + [x, y]
+    end = START + np.array([6.0, 2.0])
+    truth = end + np.array([x, y])
     found = fit(CLEAN, ink([START, truth]), np.linspace(START, end, 6), seed=seed)
     assert found.bends == pytest.approx([x, y], abs=0.25)
     assert found.gain_chi2 > 100
@@ -190,18 +190,18 @@ def test_the_end_of_a_stroke_is_found_to_a_tenth_of_a_pixel(x, y, seed):
 
 @pytest.mark.parametrize("beside_px", [1.2, 2.0, 3.0])
 def test_old_ink_beside_the_stroke_does_not_pull_it(beside_px):
-    end = START + [7.0, 0.0]
-    old = ink([START + [-6, beside_px], START + [20, beside_px]])
-    both = ink([START + [-6, beside_px], START + [20, beside_px]], [START, end])
-    found = fit(old, both, np.linspace(START, end + [0.8, -0.5], 6))
+    end = START + np.array([7.0, 0.0])
+    old = ink([START + np.array([-6, beside_px]), START + np.array([20, beside_px])])
+    both = ink([START + np.array([-6, beside_px]), START + np.array([20, beside_px])], [START, end])
+    found = fit(old, both, np.linspace(START, end + np.array([0.8, -0.5]), 6))
     sigma = np.sqrt(found.covariance[1, 1])
     assert abs(found.bends[1] - 0.5) < max(0.25, 2.5 * sigma)
     assert found.bends[0] == pytest.approx(-0.8, abs=0.35)
 
 
 def test_retracing_says_nothing():
-    end = START + [7.0, 0.0]
-    old = ink([START - [10, 0], START + [25, 0]])
+    end = START + np.array([7.0, 0.0])
+    old = ink([START - np.array([10, 0]), START + np.array([25, 0])])
     found = fit(old, old, np.linspace(START, end, 6), sigma_px=1.0)
     assert found.gain_chi2 < 25
     assert np.sqrt(found.covariance[0, 0]) > 0.3

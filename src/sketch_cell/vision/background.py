@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sketch_cell.vision.calibration import Calibration, Floats
@@ -74,9 +75,9 @@ class Background:
         part = (slice(window.top, window.bottom), slice(window.left, window.right))
         mean, count = self._mean[part], self._count[part]
         raw = _steadied(image, window, shake)
-        light = float(np.median(self._light[part][::4, ::4]))
+        light = float(self._light[(window.top + window.bottom) // 2, (window.left + window.right) // 2])
         seen = raw / np.float32(_local_gain(raw, mean, light, shake.gain))
-        variance: Grey = np.float32(self.noise_sigma**2) * (1 + 1 / count)
+        variance = np.asarray(self.noise_sigma**2 * (1 + 1 / count), np.float32)
         variance[(raw >= _SATURATED) | (mean >= _SATURATED)] = 1e6
         old_ink = np.asarray(((1 - mean / light) / darkness).clip(0, 1), np.float32)
         return View(window, seen, mean - seen, variance, old_ink, light)
@@ -84,7 +85,7 @@ class Background:
     def absorb(self, view: View) -> None:
         """Learn a view: average what is the same, take anew what changed (and its neighbours)."""
         w = view.window
-        self._learn((slice(w.top, w.bottom), slice(w.left, w.right)), view.seen, view.darkening)
+        self._learn_part((slice(w.top, w.bottom), slice(w.left, w.right)), view.seen)
 
     def replace(self, view: View) -> None:
         """Take a whole view as it is now."""
@@ -100,16 +101,28 @@ class Background:
         self._stripe = (self._stripe + 1) % _STRIPES
         part = (slice(window.top, window.bottom), slice(window.left, window.right))
         seen = _steadied(image, window, shake) / np.float32(shake.gain)
-        self._learn(part, seen, self._mean[part] - seen)
+        self._learn_part(part, seen)
 
-    def _learn(self, part: tuple[slice, slice], seen: Grey, darkening: Grey) -> None:
-        mean, count = self._mean[part], self._count[part]
-        changed = np.abs(darkening) > np.float32(_CHANGED_SIGMA * self.noise_sigma * 1.2)
-        if changed.any():
-            changed = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
-            count[changed] = 0
-        np.minimum(count + 1, np.float32(_MOST_AVERAGED), out=count)
-        mean += (seen - mean) / count
+    def _learn_part(self, part: tuple[slice, slice], seen: Grey) -> None:
+        threshold = np.float32(_CHANGED_SIGMA * self.noise_sigma * 1.2)
+        _learn(self._mean[part], self._count[part], seen, threshold, np.float32(_MOST_AVERAGED))
+
+
+@njit(cache=True, fastmath=True)
+def _learn(mean, count, seen, threshold, most):  # type: ignore[no-untyped-def]
+    """Average seen (H, W) into mean, but start anew at pixels that changed by the threshold and around them."""
+    rows, columns = mean.shape
+    for row in range(rows):
+        for column in range(columns):
+            if abs(mean[row, column] - seen[row, column]) > threshold:
+                for i in range(max(row - 1, 0), min(row + 2, rows)):
+                    for j in range(max(column - 1, 0), min(column + 2, columns)):
+                        count[i, j] = 0.0
+    for row in range(rows):
+        for column in range(columns):
+            weight = min(count[row, column] + np.float32(1.0), most)
+            count[row, column] = weight
+            mean[row, column] += (seen[row, column] - mean[row, column]) / weight
 
 
 def _steadied(image: NDArray[np.uint8], window: Window, shake: Shake) -> Grey:
@@ -135,7 +148,8 @@ def _local_gain(raw: Grey, mean: Grey, light: float, gain: float) -> float:
     clean = (before > 0.8 * light) & (now > 0.6 * gain * light) & (now < _SATURATED)
     if np.count_nonzero(clean) < 60:
         return gain
-    return float(np.median(now[clean] / before[clean]))
+    ratio = now[clean] / before[clean]
+    return float(np.partition(ratio, len(ratio) // 2)[len(ratio) // 2])
 
 
 def _clean_light(mean: Grey) -> Grey:

@@ -7,6 +7,7 @@ their uncertainties say which ways the predicted path may bend.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -174,18 +175,26 @@ class Gap:
         return float(offset + width / 2 if side == HIGH else offset - width / 2)
 
     def _sigma(self, axis: int, side: int, went_on: bool) -> float:
-        way = np.array([1.0, 0.5 if side == HIGH else -0.5])
-        variance = float(way @ self._covariance[axis] @ way)
-        return float(np.sqrt(variance + (_PULL_PX if went_on else _FIRST_PULL_PX) ** 2))
+        half = 0.5 if side == HIGH else -0.5
+        (pp, pq), (_, qq) = self._covariance[axis].tolist()
+        extra = _PULL_PX if went_on else _FIRST_PULL_PX
+        return math.sqrt(pp + 2 * half * pq + half * half * qq + extra**2)
 
     def _measure(self, axis: int, side: int, limit_px: float, sigma_px: float) -> None:
         """Kalman's update with one limit seen at limit_px to sigma_px."""
-        way = np.array([1.0, 0.5 if side == HIGH else -0.5])
-        covariance = self._covariance[axis]
-        gain = covariance @ way / (way @ covariance @ way + sigma_px**2)
-        self._state[axis] += gain * (limit_px - way @ self._state[axis])
-        self._covariance[axis] = covariance - np.outer(gain, way @ covariance)
-        self._state[axis, 1] = np.clip(self._state[axis, 1], self._least_px, self._most_px)
+        half = 0.5 if side == HIGH else -0.5
+        (pp, pq), (_, qq) = self._covariance[axis].tolist()
+        offset, width = self._state[axis].tolist()
+        to_offset, to_width = pp + half * pq, pq + half * qq
+        variance = to_offset + half * to_width + float(sigma_px) ** 2
+        surprise = (float(limit_px) - offset - half * width) / variance
+        width = min(max(width + to_width * surprise, self._least_px), self._most_px)
+        self._state[axis] = offset + to_offset * surprise, width
+        cross = pq - to_offset * to_width / variance
+        self._covariance[axis] = [
+            [pp - to_offset**2 / variance, cross],
+            [cross, qq - to_width**2 / variance],
+        ]
 
     def _standing(self, gap_px: Floats, axis: int, tip_sigma_px: float) -> tuple[Floats, float]:
         """How a tip that should stand would come along (weights), and how far it may have (sigma)."""

@@ -84,13 +84,14 @@ class Steady:
         solution, good = self._inverse @ seen, np.array(True)
         for _ in range(3):
             fits = np.abs(seen - self._design @ solution) <= self._limit
-            if fits.sum() < 200 or fits.mean() > 0.98 or (fits == good).all():
+            count = np.count_nonzero(fits)
+            if count < 200 or count > 0.98 * len(fits) or (fits == good).all():
                 break
             kept, good = self._design[fits], fits
             solution = np.linalg.solve(
                 kept.T @ kept + 1e-3 * np.eye(7, dtype=np.float32), kept.T @ seen[fits]
             )
-        return solution.astype(float), float(fits.mean())
+        return solution.astype(float), count / len(fits)
 
 
 def _change_per_px(image: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:
@@ -109,9 +110,14 @@ def moved(image: NDArray[np.float32], x_px: float, y_px: float) -> NDArray[np.fl
 
 
 def _cubic_taps(shift_px: float) -> Floats:
-    x = np.abs(np.arange(-2, 3) + shift_px)
-    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    """Weights (5,) of the samples around one, for a shift of up to half a sample; a = -1/2."""
+    s = float(shift_px)
+    a, b = abs(s), 1.0 - abs(s)
+    far = [-0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 for d in (1 + a, 1 + b)]
+    near = [1.5 * d**3 - 2.5 * d**2 + 1 for d in (a, b)]
+    # In order along the shift: two samples on the side it comes from, the nearest, two beyond (one unused).
+    taps = [0.0, far[0], near[0], near[1], far[1]]
+    return np.array(taps if s < 0 else taps[::-1])
 
 
 def _band(calibration: Calibration, shape: tuple[int, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

@@ -17,7 +17,6 @@ from sketch_cell.vision.tip import NoTip as NoTip
 from sketch_cell.vision.tip import Tip as Tip
 from sketch_cell.vision.tip import TrackerSettings as TrackerSettings
 
-
 _LEAST_SEEN = 0.7  # of the sides of the glass: less, and the camera stands elsewhere or is blocked
 
 
