@@ -16,15 +16,18 @@ def test_mixtures_are_reached_exactly():
     assert Gamut(light).floor(mixtures) < 0.05
 
 
-def test_the_nearest_is_as_near_as_any_of_many_mixtures():
+def test_the_floor_is_as_low_as_any_of_many_mixtures_and_nearest_is_almost():
     rng = np.random.default_rng(1)
     light = 0.2 + 0.4 * rng.random((6, 3))
+    gamut = Gamut(light)
     outside = np.vstack([rng.random((20, 3)) * 0.1, 0.8 + 0.2 * rng.random((20, 3))])
-    found = delta_e(lab_from_linear(outside), lab_from_linear(Gamut(light).nearest(outside)))
+    found = delta_e(lab_from_linear(outside), lab_from_linear(gamut.nearest(outside)))
     many = lab_from_linear(rng.dirichlet(np.full(6, 0.3), 40_000) @ light)
-    for colour, distance in zip(lab_from_linear(outside), found, strict=True):
-        least = delta_e(np.broadcast_to(colour, many.shape), many).min()
-        assert distance < 1.05 * least + 0.25
+    for colour, distance in zip(outside, found, strict=True):
+        least = delta_e(np.broadcast_to(lab_from_linear(colour), many.shape), many).min()
+        assert gamut.floor(colour[None]) < 1.05 * least + 0.1
+        assert gamut.floor(colour[None]) > 0.9 * least
+        assert distance < 1.1 * least + 0.25
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -19,7 +19,7 @@ SIGMA_CHROMA = 1.0
 LIGHTNESS_WEIGHT = 1.3  # over CIEDE2000's own: structure is seen in lightness
 PULL_INTO_GAMUT = 0.3  # 0 aims at the photo's colours, 1 at the nearest reachable ones
 NOISE_SIZE = 65521
-TRY_ALL_EVERY = 4  # passes
+TRY_ALL_EVERY = 6  # passes
 MARGIN_HOT, MARGIN_COLD = 4.0, 2.0  # how much worse a colour may be and still be tried in the passes between
 
 Numbers = NDArray[np.floating[Any]]

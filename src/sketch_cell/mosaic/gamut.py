@@ -9,7 +9,8 @@ from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
 from sketch_cell.mosaic.colour import Floats, delta_e, delta_e_rows, lab_from_linear
 
 GRID = 60  # steps along each edge of a facet
-CANDIDATES = 8
+CANDIDATES, FLOOR_CANDIDATES = 8, 64
+FLOOR_SAMPLES = 2000
 
 
 class Gamut:
@@ -31,30 +32,45 @@ class Gamut:
         self._tree = cKDTree(even_lab(self._surface_lab))
 
     def nearest(self, linear: Floats) -> NDArray[np.float64]:
-        """The reachable colours nearest by CIEDE2000 to colours (..., 3), linear light."""
+        """The reachable colours nearest by CIEDE2000 (as good as) to colours (..., 3), linear light."""
         flat = np.asarray(linear, np.float64).reshape(-1, 3)
         result = flat.copy()
-        outside = np.ones(len(flat), bool) if self._body is None else self._body.find_simplex(flat) < 0
+        outside = self._outside(flat)
         if outside.any():
-            result[outside] = self.surface[self._nearest_on_surface(flat[outside])]
+            lab = lab_from_linear(flat[outside])
+            found = self._close_by(lab, CANDIDATES)
+            between = 0.5 * (self._surface_lab[found] + lab[:, None])
+            size = np.einsum("ncij,ncj->nci", delta_e_rows(between), self._surface_lab[found] - lab[:, None])
+            best = np.argmin(np.einsum("nci,nci->nc", size, size), axis=1)
+            result[outside] = self.surface[np.take_along_axis(found, best[:, None], axis=1)[:, 0]]
         return result.reshape(linear.shape)
 
     def floor(self, linear: Floats) -> float:
-        """Mean CIEDE2000 between colours (..., 3) and the nearest reachable ones: no mosaic can do better."""
-        reachable = self.nearest(linear)
-        target = lab_from_linear(np.asarray(linear, np.float64))
-        return float(delta_e(target, lab_from_linear(reachable)).mean())
+        """Mean CIEDE2000 from colours (..., 3) to the nearest reachable ones: no mosaic gets below it.
 
-    def _nearest_on_surface(self, flat: NDArray[np.float64]) -> NDArray[np.int64]:
-        lab = lab_from_linear(flat)
-        _, found = self._tree.query(even_lab(lab), k=min(CANDIDATES, len(self.surface)))
-        found = found.reshape(len(flat), -1)
-        between = 0.5 * (self._surface_lab[found] + lab[:, None])
-        difference = self._surface_lab[found] - lab[:, None]
-        size = np.einsum("ncij,ncj->nci", delta_e_rows(between), difference)
-        best = np.argmin(np.einsum("nci,nci->nc", size, size), axis=1)
-        result: NDArray[np.int64] = np.take_along_axis(found, best[:, None], axis=1)[:, 0]
-        return result
+        Of many colours, FLOOR_SAMPLES evenly spaced ones are looked at. Colours that are very far (over 30) from
+        all that can be reached may count up to 5 % too much.
+        """
+        flat = np.asarray(linear, np.float64).reshape(-1, 3)
+        flat = flat[:: max(1, len(flat) // FLOOR_SAMPLES)]
+        outside = flat[self._outside(flat)]
+        if not len(outside):
+            return 0.0
+        lab = lab_from_linear(outside)
+        found = self._surface_lab[self._close_by(lab, FLOOR_CANDIDATES)]
+        least = delta_e(np.broadcast_to(lab[:, None], found.shape), found).min(axis=1)
+        return float(least.sum() / len(flat))
+
+    def _outside(self, flat: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which colours (N, 3) cannot be mixed."""
+        if self._body is None:
+            return np.ones(len(flat), bool)
+        return np.asarray(self._body.find_simplex(flat) < 0)
+
+    def _close_by(self, lab: Floats, count: int) -> NDArray[np.int64]:
+        """Indices (N, count) of surface colours that may be the nearest to colours (N, 3) in CIELAB."""
+        _, found = self._tree.query(even_lab(lab), k=min(count, len(self.surface)))
+        return np.asarray(found, np.int64).reshape(len(lab), -1)
 
 
 def _all_triangles(count: int) -> NDArray[np.int64]:

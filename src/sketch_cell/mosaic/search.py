@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sketch_cell.mosaic.board import Board
 from sketch_cell.mosaic.stock import settle
 
-HOT, COLD = 4.0, 0.8  # first and last temperature [summed CIEDE2000]
+HOT, COLD = 4.0, 1.0  # first and last temperature [summed CIEDE2000]
 COLD_WITH_STOCK = 1.2  # the trades that follow cool further
 PRICE_STEP = 3.0  # [summed CIEDE2000] per equal share that a colour is overdrawn
 

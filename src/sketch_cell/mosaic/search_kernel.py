@@ -90,6 +90,15 @@ def _lay(r: Any, c: Any, step: Any, fields: Any, offsets: Any, wl: Any, wc: Any)
         fields[i, j, 3] += wl[parity, q] * fields[i, j, 12] * step[1]
 
 
+@inlined  # type: ignore[untyped-decorator]
+def _open(worth: Any, r: Any, c: Any, old: Any) -> Any:
+    """Whether any colour but the old one is worth trying in a cell."""
+    for k in range(worth.shape[2]):  # noqa: SIM110 - numba knows no generators
+        if k != old and worth[r, c, k]:
+            return True
+    return False
+
+
 @compiled  # type: ignore[untyped-decorator]
 def sweep(
     colour: Any,
@@ -123,6 +132,8 @@ def sweep(
         for r in range(part // 2, rows, 2):
             for c in range((part + r // 2) % 2, cols, 2):
                 old = colour[r, c]
+                if not every and not _open(worth, r, c, old):
+                    continue
                 n = _gather(block, r, c, fields, offsets, wl, wc)
                 best, least, lowest = old, F(1e30), F(1e30)
                 for k in range(count):

@@ -12,7 +12,7 @@ from scipy.special import erf
 
 from sketch_cell.mosaic.layout import Layout
 
-RADIUS = 3.0  # pitches; beyond it the blur has lost 1 % of its weight
+RADIUS = 2.75  # pitches; beyond it lies 3 % of the blur's weight
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ GAP_REACH = 1.35  # radii from a gap to the middles around it
 SADDLE = 0.82  # two peaks are one sweet where the ridge between them stays above this share of the lower one
 
 Mask = NDArray[np.uint8]
+Hole = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows and columns of its pixels
 
 
 @dataclass(frozen=True)
@@ -129,42 +130,46 @@ def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
     shadow. Of the rest, a gap has the middles of two or more sweets around it, at 1.15 radii where three touch;
     around a dull gleam there is but what is left of its own sweet.
     """
+    radius = _typical_radius(mask)
     bright = _holes_filled(
-        mask,
-        LARGEST_GLEAM * _typical_radius(mask) ** 2,
-        lambda hole, _: _shine(hole, brightness) > LEAST_SHINE,
+        mask, LARGEST_GLEAM * radius**2, lambda hole, _: float(np.median(brightness[hole])) > LEAST_SHINE
     )
-    distance = cv2.distanceTransform(bright, cv2.DIST_L2, 5)
     radius = _typical_radius(bright)
-    points, _ = _peaks(distance, max(LEAST_RADIUS_PX, WHOLE * radius))
+    points, _ = _peaks(_distance(bright), max(LEAST_RADIUS_PX, WHOLE * radius))
 
-    def lone(_: Mask, middle: NDArray[np.float64]) -> bool:
+    def lone(_: Hole, middle: NDArray[np.float64]) -> bool:
         return bool(np.count_nonzero(np.linalg.norm(points - middle, axis=1) < GAP_REACH * radius) < 2)
 
     return _holes_filled(bright, LARGEST_DULL_GLEAM * radius**2, lone)
 
 
-def _holes_filled(mask: Mask, largest: float, fill: Callable[[Mask, NDArray[np.float64]], bool]) -> Mask:
-    """The mask, each hole up to the largest area filled for which `fill` of its mask (H, W) and middle (2,) holds."""
+def _holes_filled(mask: Mask, largest: float, fill: Callable[[Hole, NDArray[np.float64]], bool]) -> Mask:
+    """The mask, each hole up to the largest area filled for which `fill` of its pixels and middle (2,) holds."""
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     filled = mask.copy()
     for index, contour in enumerate(contours):
         if hierarchy[0][index][3] < 0 or cv2.contourArea(contour) > largest:
             continue
-        hole = cv2.drawContours(np.zeros_like(mask), contours, index, 255, -1)
+        left, top, width, height = cv2.boundingRect(contour)
+        part = np.zeros((height, width), np.uint8)
+        cv2.drawContours(part, [contour - np.array([left, top])], 0, 255, -1)
+        y, x = np.nonzero(part)
+        hole = (y + top, x + left)
         if fill(hole, contour[:, 0].mean(axis=0)):
-            filled |= hole
+            filled[hole] = 255
     return filled
 
 
-def _shine(hole: Mask, brightness: NDArray[np.float32]) -> float:
-    return float(np.median(brightness[hole > 0]))
+def _distance(mask: Mask) -> NDArray[np.float32]:
+    """Distance (H, W) [pixels] of each pixel in a mask to the nearest outside it."""
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 5), np.float32)
 
 
 def _typical_radius(mask: Mask) -> float:
     """Radius [pixels] of the sweets in a mask: median of the largest inscribed discs, weighted by area."""
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    radii = _peaks(distance, LEAST_RADIUS_PX)[1]
+    # Half the size is a quarter of the work, and near enough for a typical value.
+    half = np.ascontiguousarray(mask[::2, ::2])
+    radii = 2.0 * _peaks(_distance(half), 0.5 * LEAST_RADIUS_PX)[1]
     if not len(radii):
         return LEAST_RADIUS_PX
     radii = np.sort(radii)
@@ -184,8 +189,24 @@ def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int6
 
 def _outlines(mask: Mask, *, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
     """Outlines (n, 2) [pixels] of the sweets in a mask, and the mask of the rest; `split` parts those that touch."""
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     radius = _typical_radius(mask)
+    left, top, width, height = cv2.boundingRect(mask)
+    rest = np.zeros_like(mask)
+    if not width:
+        return [], rest
+    # A rim of nothing around what the mask holds: the rest of the photo need not be looked at.
+    window = np.s_[top : top + height, left : left + width]
+    framed = cv2.copyMakeBorder(mask[window], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    outlines, framed_rest = _parted(np.asarray(framed, np.uint8), radius, split)
+    rest[window] = framed_rest[1:-1, 1:-1]
+    corner = np.array([left - 1, top - 1], np.float32)
+    moved = [outline + corner for outline in outlines]
+    return [outline for outline in moved if _within(outline, mask.shape)], rest
+
+
+def _parted(mask: Mask, radius: float, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
+    """What `_outlines` returns, for a mask whose sweets have about this radius [pixels]."""
+    distance = _distance(mask)
     least = max(LEAST_RADIUS_PX, 0.45 * radius)
     # Pen strokes and ruled lines are thinner than any sweet: only what a disc that size fits in remains.
     body = cv2.dilate((distance > 0.5 * least).astype(np.uint8), _disc(2 * int(0.5 * least) + 1))
@@ -198,7 +219,7 @@ def _outlines(mask: Mask, *, split: bool) -> tuple[list[NDArray[np.float32]], Ma
     rest = np.zeros_like(mask)
     for label, (left, top, width, height) in _boxes(labels):
         part = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
-        outline = _outline(part, (left, top), mask.shape, radius)
+        outline = _outline(part, (left, top), radius)
         if outline is not None:
             outlines.append(outline)
         elif part.sum() > MERGED_AREA * radius**2:
@@ -249,9 +270,7 @@ def _merged(
     return np.array([root(i) for i in range(len(points))], np.int64)
 
 
-def _outline(
-    part: Mask, corner: tuple[int, int], shape: tuple[int, ...], radius: float
-) -> NDArray[np.float32] | None:
+def _outline(part: Mask, corner: tuple[int, int], radius: float) -> NDArray[np.float32] | None:
     """Outline (n, 2) of a region, or None where it is no whole sweet."""
     contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=corner)
     contour = max(contours, key=cv2.contourArea)
@@ -260,11 +279,13 @@ def _outline(
         return None
     if area < 0.8 * cv2.contourArea(hull):
         return None
-    points = contour[:, 0].astype(np.float32)
-    low, high = points.min(axis=0), points.max(axis=0)
-    if low.min() < 1 or high[0] > shape[1] - 2 or high[1] > shape[0] - 2:
-        return None
-    return np.asarray(points, np.float32)
+    return np.asarray(contour[:, 0], np.float32)
+
+
+def _within(outline: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
+    """Whether an outline (n, 2) keeps a pixel away from the edges of a picture (rows, cols)."""
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    return bool(low.min() >= 1 and high[0] <= shape[1] - 2 and high[1] <= shape[0] - 2)
 
 
 def _circles(photo: NDArray[np.uint8], mask: Mask, radius: float) -> list[NDArray[np.float32]]:
@@ -283,14 +304,16 @@ def _circles(photo: NDArray[np.uint8], mask: Mask, radius: float) -> list[NDArra
     circles = np.zeros((0, 3)) if found is None else found[0]
     angle = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    # Evenly spread over a disc: circles of equal area between radii.
+    inside = np.concatenate([ring * share for share in 0.8 * np.sqrt((np.arange(8) + 0.5) / 8)])
     outlines = []
     for x, y, size in circles:
-        inside = np.zeros_like(mask)
-        cv2.circle(inside, (round(float(x)), round(float(y))), round(0.8 * float(size)), 1, -1)
-        outline = np.array([x, y]) + size * ring
-        whole = outline.min() >= 0 and np.all(outline.max(axis=0) <= np.array(mask.shape[::-1]) - 1)
-        if whole and (mask[inside > 0] > 0).mean() > 0.8:
-            outlines.append(outline.astype(np.float32))
+        outline = (np.array([x, y]) + size * ring).astype(np.float32)
+        if not _within(outline, mask.shape):
+            continue
+        sampled = np.round(np.array([x, y]) + size * inside).astype(int)
+        if (mask[sampled[:, 1], sampled[:, 0]] > 0).mean() > 0.8:
+            outlines.append(outline)
     return outlines
 
 

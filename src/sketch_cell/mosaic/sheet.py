@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_STEP = 6  # pixels
+SAMPLE_STEP = 11  # pixels
 ROUNDS = 6
 NEAR_FIRST, NEAR_LAST = (
     22.0,
@@ -66,7 +66,8 @@ def find_sheet(lab: Lab) -> Sheet:
         terms = 6 if number else 3
         if np.count_nonzero(close) < 50:
             break
-        fitted = np.linalg.lstsq(basis[close, :terms], samples[close], rcond=None)[0]
+        used = basis[close, :terms]
+        fitted = np.linalg.lstsq(used.T @ used, used.T @ samples[close], rcond=None)[0]
         coefficients = np.vstack([fitted, np.zeros((6 - terms, 3))])
     return Sheet(coefficients)
 
