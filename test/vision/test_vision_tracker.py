@@ -119,6 +119,20 @@ def test_a_stamp_that_is_late_by_a_known_latency_is_put_right():
     assert np.median(errors_px(said, truth)) < 0.3
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.02, -0.015])
+def test_an_unknown_latency_is_found_to_three_milliseconds_from_two_speeds(late_s):
+    slow, fast = path([[0.03, 0.03], [0.055, 0.05]], 0.012), path([[0.055, 0.05], [0.1, 0.086]], 0.04)
+    motor = np.concatenate([slow, fast[round(STILL_S / TICK_S) :]])
+    camera = dataclasses.replace(CLEAN, stamp_error_s=late_s)
+    tracker = TipTracker(lens=Lens(*Camera(camera).camera_info[2:]))
+    follow(motor[: len(slow)], dragged(motor)[: len(slow)], camera, tracker)
+    assert tracker.latency.sigma_s > 0.003  # one speed cannot tell latency from backlash
+    tracker = TipTracker(lens=Lens(*Camera(camera).camera_info[2:]))
+    follow(motor, dragged(motor), camera, tracker)
+    assert tracker.latency.sigma_s < 0.002
+    assert tracker.latency.seconds == pytest.approx(late_s, abs=0.003)
+
+
 def test_the_unknown_backlash_at_the_start_is_found():
     motor = path([[0.05, 0.05], [0.07, 0.05], [0.05, 0.052]])
     said, truth = follow(motor, dragged(motor, np.array([0.003, 0.003])))

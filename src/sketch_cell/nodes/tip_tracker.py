@@ -160,6 +160,9 @@ class TipTrackerNode(LifecycleNode):
             return
         values["edge_rms_px"] = f"{calibration.edge_rms_px:.2f}"
         values["reprojection_px"] = f"{calibration.reprojection_px:.2f}"
+        latency = self._tracker.latency
+        if latency is not None and latency.sigma_s < 0.01:
+            values["latency_s"] = f"{latency.seconds:+.4f} beyond the setting, sigma {latency.sigma_s:.4f}"
         reason = seen.reason if isinstance(seen, NoTip) else "sees the tip"
         self._diagnostics.set(DiagnosticStatus.OK, reason, values)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sketch_cell.vision.background import Background, View, Window
 from sketch_cell.vision.calibration import Calibration, Floats
 from sketch_cell.vision.commanded import CommandedMotion
+from sketch_cell.vision.latency import LatencyEstimate
 from sketch_cell.vision.prediction import Gap, Prediction
 from sketch_cell.vision.steady import Shake
 from sketch_cell.vision.stroke import Bend, Brush, StrokeFit, fit_stroke
@@ -53,6 +54,7 @@ class Follower:
         self._tip = np.zeros(2)  # m
         self._sigma_px = np.zeros(2)
         self.last_look: Look | None = None
+        self.latency = LatencyEstimate()
         self._hits = 0  # fits in a row that agree; the first only says where to look
         self._agreeing = 0  # good fits since the tip was last in doubt
         self._misses = 0
@@ -68,7 +70,7 @@ class Follower:
             self._start(time_s)
             return NoTip(time_s, "waiting for the next image")
         motor = self._motion.path(self._time_s, time_s)
-        self._time_s = time_s
+        self._duration_s, self._time_s = time_s - self._time_s, time_s
         if self._hits > 0:
             prediction = self._gap.predict(motor, self._tip, self._sigma_px)
         else:
@@ -197,6 +199,7 @@ class Follower:
             return NoTip(time_s, "found new ink: waiting for more of it")
         if sigma > self._settings.max_sigma_px:
             return NoTip(time_s, f"unsure: the tip is known to {sigma:.1f} px only")
+        self.latency.see(motor, self._duration_s, prediction.pulled, tip)
         metres = np.linalg.inv(self._pixels_per_m)
         floor = np.eye(2) * _FLOOR_PX**2
         return Tip(time_s, tip, metres @ (covariance_px + floor) @ metres.T)

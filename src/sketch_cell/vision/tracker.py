@@ -12,6 +12,7 @@ from sketch_cell.vision.commanded import CommandedMotion
 from sketch_cell.vision.differencing import PlainDifference
 from sketch_cell.vision.following import Follower, Look
 from sketch_cell.vision.glass import GlassSettings, calibrate, moved_px
+from sketch_cell.vision.latency import LatencyEstimate
 from sketch_cell.vision.steady import Steady
 from sketch_cell.vision.tip import NoTip as NoTip
 from sketch_cell.vision.tip import Tip as Tip
@@ -46,6 +47,11 @@ class TipTracker:
     def last_look(self) -> Look | None:
         """Where the last image was looked at (stroke method only)."""
         return self._follower.last_look if self.calibration is not None else None
+
+    @property
+    def latency(self) -> LatencyEstimate | None:
+        """How late the stamps are beyond the setting (stroke method, once calibrated)."""
+        return self._follower.latency if self.calibration is not None else None
 
     def note_motion(self, stamp_s: float, position_m: Floats, velocity_m_per_s: Floats) -> None:
         """The motors were commanded to position (2,) [m, screen] with velocity (2,) [m/s] at stamp_s."""
