@@ -23,6 +23,11 @@ def test_without_a_camera_loop_nobody_looks_for_the_tip(tmp_path):
     assert "tip_tracker" in names(CellSettings(loop="closed"), tmp_path)
 
 
+def test_sweets_are_planned_only_when_asked_for(tmp_path):
+    assert "mosaic_planner" not in names(CellSettings(), tmp_path)
+    assert "mosaic_planner" in names(CellSettings(mosaic=True), tmp_path)
+
+
 def test_a_real_board_has_no_twin_and_no_simulated_time(tmp_path):
     port = tmp_path / "ttyUSB0"
     port.touch()

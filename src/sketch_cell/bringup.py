@@ -25,6 +25,7 @@ class CellSettings(Settings):
     photo: str = setting("", "picture file, or folder to watch")
     camera: str = setting("twin", "twin, a device such as /dev/video0, or topic: an image topic that exists")
     loop: str = setting("closed", "how the drawing is kept true", choices=tuple(LOOPS))
+    mosaic: bool = setting(False, "lay each photo out of sweets, too: see mosaic/placements")
     params_file: str = setting("", "parameters of all nodes; by default config/<machine>.yaml")
     use_sim_time: bool = setting(True, "take time from /clock (machine twin)")
 
@@ -58,6 +59,8 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     ]
     if cell.loop == "closed":
         nodes.append(NodeSpec("tip_tracker", "vision", lifecycle=True, parameters=sim))
+    if cell.mosaic:
+        nodes.append(NodeSpec("mosaic_planner", "planning"))
     if twin:
         nodes.insert(0, NodeSpec("twin", "machine", parameters={"port": port}))
     elif cell.camera.startswith("/dev/"):

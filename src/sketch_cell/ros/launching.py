@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def _cell(context: LaunchContext) -> CellSettings:
 
 def _work_folder(namespace: str) -> Path:
     """A folder per namespace, so that cells side by side have a port each."""
-    folder = Path(tempfile.gettempdir()) / ("sketch_cell" + namespace.strip("/").join(["_", ""]))
+    name = "_".join(["sketch_cell", str(os.getuid()), *namespace.strip("/").split("/")])
+    folder = Path(tempfile.gettempdir()) / name.rstrip("_")
     folder.mkdir(exist_ok=True)
     return folder
 

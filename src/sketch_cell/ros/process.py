@@ -41,13 +41,18 @@ def run(make_node: Callable[[], Node]) -> None:
         print(error, file=sys.stderr, flush=True)
         status = error.exit_status
     finally:
-        # ros2 launch and the terminal both send Ctrl-C: the second must not cut the release of hardware short.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.try_shutdown()  # puts the signals' former handlers back
+        _ignore_signals()
     sys.exit(status)
+
+
+def _ignore_signals() -> None:
+    """ros2 launch and the terminal both send Ctrl-C: the second must not cut the release of hardware short."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end_with_runner() -> None:
