@@ -54,6 +54,30 @@ def test_hold_and_resume_stay_on_the_path() -> None:
     assert np.allclose(pair.stylus_m, [0.06, 0.04], atol=3e-5)
 
 
+def test_a_jog_goes_there_and_its_cancel_ends_it_with_the_position_kept() -> None:
+    pair = Pair().ready()
+    pair.driver.jog([0.02, 0.01], 0.05, pair.now_s)
+    with pytest.raises(MachineError, match="jogging"):
+        pair.driver.append([1.0], [[0.03, 0.03]])
+    pair.until_state(DriverState.IDLE, limit_s=3.0)
+    assert np.allclose(pair.stylus_m, [0.02, 0.01], atol=3e-5)
+    pair.driver.jog([0.1, 0.1], 0.05, pair.now_s)
+    pair.run(0.5)
+    pair.driver.hold(pair.now_s)
+    pair.until_state(DriverState.IDLE, limit_s=1.0)
+    assert 0.021 < pair.stylus_m[0] < 0.06
+    pair.driver.append([1.0], [[0.03, 0.03]])
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, 0.03, atol=3e-5)
+    pair.driver.jog([0.1, 0.1], 0.05, pair.now_s)
+    pair.run(0.5)
+    pair.driver.emergency_stop(pair.now_s)
+    pair.run(1.0)
+    pair.driver.release(pair.now_s)
+    assert pair.driver.state is DriverState.IDLE
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+
+
 def test_stop_drops_the_queue_and_keeps_the_position() -> None:
     pair = Pair().ready()
     pair.driver.append([2.0, 4.0], [[0.06, 0.04], [0.01, 0.05]])

@@ -172,9 +172,27 @@ class GrblDriver:
         self._queue(progress, times, points, feeds)
         self.become(DriverState.RUNNING, "moving")
 
+    def jog(self, position_m: Sequence[float], feed_m_per_s: float, now_s: float) -> None:
+        """Move straight to a position (2,) [m, frame screen] outside any timeline; hold, stop or cancel ends it."""
+        self._allow(now_s, "jog", DriverState.IDLE)
+        _, points = checked_waypoints([0.0], [position_m])
+        self._check_reach(points)
+        (x, y), feed = points[0] * 1000, min(feed_m_per_s, self.board.max_rate_m_per_s) * 60_000
+        self.forget_motion()
+        self.become(DriverState.JOGGING, "jogging")
+        line = f"$J=G21G90X{grbl.number(x)}Y{grbl.number(y)}F{grbl.number(max(feed, 1.0), 0)}"
+        self.wire.start(scripts.jog(self, line))
+
+    def cancel_jog(self, now_s: float) -> None:
+        """End a jog; the position stays known."""
+        self._allow(now_s, "cancel a jog", DriverState.JOGGING)
+        self.wire.urgent(grbl.JOG_CANCEL)
+
     def hold(self, now_s: float) -> None:
-        """Feed hold: slow down and stop on the path; `resume` goes on."""
-        if self.state not in (DriverState.HOLDING, DriverState.HELD):
+        """Feed hold: slow down and stop on the path; `resume` goes on. A jog is cancelled."""
+        if self.state is DriverState.JOGGING:
+            self.cancel_jog(now_s)
+        elif self.state not in (DriverState.HOLDING, DriverState.HELD):
             self._allow(now_s, "hold", *READY)
             self._hold("held on request")
 
@@ -191,7 +209,9 @@ class GrblDriver:
 
     def stop(self, now_s: float) -> None:
         """Hold, then drop everything queued; the position stays known and the machine is IDLE after."""
-        if self.state is not DriverState.STOPPING:
+        if self.state is DriverState.JOGGING:
+            self.cancel_jog(now_s)
+        elif self.state is not DriverState.STOPPING:
             self._allow(now_s, "stop", *STOPPABLE)
             self._halt(DriverState.IDLE, "stopped on request")
 
@@ -202,7 +222,7 @@ class GrblDriver:
             return
         self._release_wanted = False
         self.say("error", "Emergency stop.")
-        if self.wire.script is not None and self.state is not DriverState.STOPPING:
+        if self.wire.script is not None and self.state not in (DriverState.STOPPING, DriverState.JOGGING):
             self.homed = False  # homing or starting up: only a reset stops that
             self.wire.drop_unsent()
             self.wire.start(scripts.reset(self, DriverState.EMERGENCY, "emergency stop"))
@@ -267,7 +287,8 @@ class GrblDriver:
         """The last bytes before the port is closed: stop what moves."""
         if self.state is DriverState.HOMING:
             return grbl.RESET
-        return grbl.HOLD if self.state in (*READY, DriverState.HOLDING, DriverState.STOPPING) else b""
+        moving = (*READY, DriverState.JOGGING, DriverState.HOLDING, DriverState.STOPPING)
+        return grbl.HOLD if self.state in moving else b""
 
     # -- what is known --
 

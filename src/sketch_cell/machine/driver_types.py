@@ -58,6 +58,7 @@ class DriverState(enum.Enum):
     HOMING = "homing"
     IDLE = "idle"
     RUNNING = "running"
+    JOGGING = "jogging"
     HOLDING = "holding"
     HELD = "held"
     STOPPING = "stopping"

@@ -198,6 +198,17 @@ def touch(driver: GrblDriver, axis: int, target_mm: float, feed_mm_per_min: floa
     driver.come_to_rest(DriverState.IDLE, "touched a switch")
 
 
+def jog(driver: GrblDriver, line: str) -> Script:
+    """`$J=`: a move that a jog cancel ends at once, with the position kept."""
+    reply = yield Ask(line)
+    if reply.ok:
+        reply = yield Ask(until=STANDING, timeout_s=120.0)
+    else:
+        driver.say("error", f"The board refused to jog: {reply.reason}.")
+    driver.moves.forget()
+    driver.come_to_rest(DriverState.IDLE, "jogged" if reply.ok else "the jog was refused")
+
+
 def wake(driver: GrblDriver) -> Script:
     """A reset ends the board's sleep and energises the motors; where they are nobody knows."""
     yield from reset(driver, DriverState.UNHOMED, "the position is unknown")

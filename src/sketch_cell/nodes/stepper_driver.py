@@ -62,6 +62,7 @@ class StepperDriverNode(LifecycleNode):
         self._told: tuple[DriverState, str] | None = None
         self._next_publish_s = -float("inf")
         self._active = self._configured = False
+        self._lines = 0  # sent by the last diagnosis
         self._joints = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
         self._state = self.create_publisher(DiagnosticStatus, "~/state", LATCHED)
@@ -200,8 +201,10 @@ class StepperDriverNode(LifecycleNode):
         return LEVELS.get(health(self._driver), DiagnosticStatus.ERROR)
 
     def _diagnose(self) -> None:
-        driver = self._driver
-        self._diagnostics.set(self._level(), f"{driver.state.value}: {driver.reason}", figures(driver))
+        driver, lines = self._driver, self._driver.statistics.lines
+        values = {**figures(driver), "lines per second": str(max(lines - self._lines, 0))}
+        self._lines = lines
+        self._diagnostics.set(self._level(), f"{driver.state.value}: {driver.reason}", values)
 
 
 def main() -> None:
