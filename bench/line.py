@@ -33,7 +33,7 @@ Image = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 ROOT = Path(__file__).resolve().parents[1]
-PIXELS_PER_CELL = 16
+PIXELS_PER_CELL = 12
 BINS = 8
 SIGMAS = (0.35, 0.5, 1.0)
 METRICS = {"linear": "M1", "value": "M2", "adapted": "M3"}
@@ -267,7 +267,8 @@ def markdown(
     for tuned_for, metric in METRICS.items():
         out += [f"## {metric}: plans tuned for `{tuned_for}`", ""]
         out.append(
-            f"| method | {metric} | SSIM | at 0.35 | at 1.0 | line m | reversals | commands | draw min | plan s | cpu s |"
+            f"| method | {metric} | SSIM | at 0.35 | at 1.0 "
+            "| line m | reversals | commands | draw min | plan s | cpu s |"
         )
         out.append("|---" * 11 + "|")
         for (label, domain), rows in table.items():

@@ -43,6 +43,10 @@ class LineSettings(Settings):
         "y", "axis that carries the wave; take the one with less backlash", choices=("x", "y")
     )
     waveform: str = setting("sine", "shape of one wave (calibrated, reference, spiral)", choices=WAVEFORMS)
+    spread_rows: bool = setting(
+        True,
+        "bend the rows apart in highlights and together in shadows, so that bare rows fit the tone (calibrated)",
+    )
     merge_rows: bool = setting(
         True, "let pairs of rows share one track in highlights, which halves the lightest tone (calibrated)"
     )

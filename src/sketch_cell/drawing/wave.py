@@ -19,13 +19,11 @@ Array = NDArray[np.float64]
 
 SAMPLES_PER_CELL = 48  # divisible by twice every number of periods: zeros and crests are samples
 STEPS = 64
-FLATTEST = {1: 1.0, 2: 6.0, 3: 4.0}  # amplification before clipping; one period is never flattened
-ROOM = {
-    1: 1.0,
-    2: 0.85,
-    3: 0.85,
-}  # share of half a pitch used before the crests flatten: least line for its ink
-FULL_ROOM = {1: 1.0, 2: 0.88, 3: 0.9}
+# Amplification before clipping, by periods per cell; a lone period stays round: its half-waves carry the detail.
+FLATTEST = {1: 1.0, 2: 12.0, 3: 4.0}
+# Shares of half a pitch: what a sine uses before its crests flatten (least line for its ink), and what it ends with.
+ROOM = {1: 1.0, 2: 0.85, 3: 0.85}
+FULL_ROOM = {1: 1.0, 2: 0.93, 3: 0.9}
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,12 @@ def make_wave(periods: int, waveform: str, grid: RowGrid, line_width_m: float) -
     """Measure the wave's ink at rising strength, on an endless field of equal rows, by its exact envelope."""
     half = grid.pitch_m / 2
     growth = np.linspace(0, 1, STEPS)
-    amplitude, steepness = ROOM[periods] * half * growth, np.ones(STEPS)
-    if waveform != "square":
-        flat = max(FLATTEST[periods], 1.0)
-        amplitude = np.concatenate([amplitude, half * np.linspace(ROOM[periods], FULL_ROOM[periods], STEPS)])
-        steepness = np.concatenate([steepness, 1 / np.linspace(1, 1 / flat, STEPS)])
-    else:
-        amplitude = half * growth
+    amplitude, steepness = half * growth, np.ones(STEPS)
+    if FLATTEST[periods] > 1 and waveform != "square":
+        amplitude = half * np.append(
+            ROOM[periods] * growth, np.linspace(ROOM[periods], FULL_ROOM[periods], STEPS)
+        )
+        steepness = np.append(steepness, 1 / np.linspace(1, 1 / FLATTEST[periods], STEPS))
     fine = SAMPLES_PER_CELL * 2
     at = np.arange(3 * fine + 1) * 2 * periods / fine
     wave = np.where(at.astype(int) % 2 == 0, -1, 1) * crest(at % 1, waveform)
