@@ -47,10 +47,9 @@ def test_bytes_take_their_time_on_the_wire() -> None:
 
 def test_a_full_receive_buffer_loses_bytes_and_tells_nobody() -> None:
     firmware = board()
-    burst = b"".join(b"G1X-%dF600\n" % (n % 100 + 1) for n in range(60))
-    answers = say(firmware, burst, 0.5)
+    answers = say(firmware, b"N1\n" * 100, 2.0)
     assert firmware.overflow_bytes > 0
-    assert answers.count(b"ok") < 60
+    assert 128 // 3 < answers.count(b"ok") < 100
 
 
 def test_128_bytes_in_flight_lose_nothing() -> None:
