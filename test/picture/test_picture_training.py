@@ -137,7 +137,12 @@ def test_stronger_damage_is_further_from_the_original():
 
 def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     (tmp_path / "data").symlink_to(tiny_data / "data")
-    for name, value in {"BATCH": 2, "WARM_UP_STEPS": 2, "MEASURED_BATCHES": 1}.items():
+    for name, value in {
+        "BATCH": 2,
+        "WARM_UP_STEPS": 2,
+        "MEASURED_BATCHES": 1,
+        "CALIBRATION_PATCHES": 1,
+    }.items():
         monkeypatch.setattr(train_deblock, name, value)
     monkeypatch.setattr(train_deblock, "_report", lambda *_: None)
     options = argparse.Namespace(seed=1, layout="fast", minutes={}, photos=tmp_path)
@@ -152,6 +157,21 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     train_deblock.train_stage(child, tmp_path, options)
     train_deblock.export(tmp_path, tmp_path)
     assert {p.name for p in tmp_path.glob("fast*")} == {"fast.onnx", "fast_blind.npz", "fast_banded.npz"}
+
+
+def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data):
+    crops, damage = Crops(tiny_data / "data"), Damage(grey_share=1, double_share=0)
+    usual = torch.full((101,), 20.0)
+    net = random_net(FAST, sets=2)
+    train_deblock.calibrate(net, crops, damage, usual, seed=3)
+    last = net.kernels[-1].detach().clone()
+    with torch.no_grad():
+        for part in (net.kernels[-1], net.biases[-1]):
+            part *= 4
+    factors = train_deblock.calibrate(net, crops, damage, usual, seed=3)
+    # A random network's changes are worth little, and four times as large no more.
+    assert all(0 <= factor <= 0.3 for factor in factors)
+    assert torch.allclose(net.kernels[-1], last, atol=1e-4)
 
 
 def test_missing_training_pictures_are_named(tmp_path):

@@ -39,6 +39,7 @@ KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
 BATCH = 12
 MOMENTUM = 0.95
 MEASURED_BATCHES = 16
+CALIBRATION_PATCHES = 64
 EMA_DECAY = 0.998
 WARM_UP_STEPS = 100
 CHECKPOINT_PERIOD_S = 60.0
@@ -320,7 +321,31 @@ def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], position: float) -> N
     return np.clip(np.rint(levels.numpy()), 0, 255).astype(np.uint8)
 
 
-def export(folder: Path, target: Path) -> None:
+@torch.no_grad()
+def calibrate(net: DeblockNet, crops: Crops, damage: Damage, usual: Tensor, seed: int) -> list[float]:
+    """Scale each set's last layer so that its changes are neither too bold nor too timid; return the factors.
+
+    The factor is the least-squares one for the training's own loss, so no quality loses on average.
+    """
+    rng = np.random.default_rng(seed)
+    margin = net.layout.margin_px
+    inner = (..., slice(margin, -margin), slice(margin, -margin))
+    factors = []
+    for number, quality in enumerate(KNOT_QUALITIES[: net.sets]):
+        batch = crops.batch(rng, np.full(CALIBRATION_PATCHES, quality), damage)
+        jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
+        wanted = (clean - jpeg)[inner]
+        change = net(jpeg, float(number)) - jpeg[inner]
+        weight = 1 / (wanted.square().mean(dim=(1, 2, 3)) + 0.5 * usual[quality])
+        match, power = ((change * part).mean(dim=(1, 2, 3)) for part in (wanted, change))
+        factor = float(((weight * match).sum() / (weight * power).sum()).clamp(0, 1.2))
+        net.kernels[-1][number] *= factor
+        net.biases[-1][number] *= factor
+        factors.append(factor)
+    return factors
+
+
+def export(folder: Path, target: Path, seed: int = 1) -> None:
     """Write what was trained so far as the package's weights; kinds not yet trained get the blind set."""
     for kind in KINDS_SHIPPED:
         stage = kind if (folder / f"{kind}.pt").exists() else "blind"
@@ -328,6 +353,9 @@ def export(folder: Path, target: Path) -> None:
         strengths = KNOT_STRENGTHS if stage != "blind" else (0.0,)
         net = DeblockNet(LAYOUTS[saved["layout"]], len(strengths))
         net.load_state_dict(saved["average"])
+        if net.sets > 1:
+            damage = next(s.damage for s in STAGES if s.name == stage)
+            print("Calibrated:", calibrate(net, Crops(folder / "data"), damage, saved["usual"], seed))
         parts = zip(*(net.folded(number) for number in range(net.sets)), strict=True)
         sets = WeightSets(
             tuple(np.stack(part) for part in parts),
