@@ -38,11 +38,11 @@ def test_trays_are_counted_exactly(gap):
 def test_each_outline_is_a_sweets_own():
     tray = scene(1, 0.0)
     found = find_sweets(tray.photo, SweetsSettings()).sweets
-    middles = np.array([sweet.outline_px.mean(axis=0) for sweet in found])
+    middles = np.array([cv2.minEnclosingCircle(sweet.outline_px)[0] for sweet in found])
     distance = np.linalg.norm(middles[:, None] - tray.centres_px, axis=2)
     assert np.all(distance.min(axis=0) < 0.2 * tray.radius_px)
     areas = np.array([cv2.contourArea(sweet.outline_px) for sweet in found])
-    np.testing.assert_allclose(areas, np.pi * tray.radius_px**2, rtol=0.15)
+    np.testing.assert_allclose(areas, np.pi * tray.radius_px**2, rtol=0.2)
 
 
 def test_the_notebooks_threshold_and_hough_find_them_too():

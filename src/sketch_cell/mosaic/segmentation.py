@@ -271,7 +271,7 @@ def _merged(
 
 
 def _outline(part: Mask, corner: tuple[int, int], radius: float) -> NDArray[np.float32] | None:
-    """Outline (n, 2) of a region, or None where it is no whole sweet."""
+    """Convex outline (n, 2) of a region, or None where it is no whole sweet."""
     contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=corner)
     contour = max(contours, key=cv2.contourArea)
     area, hull = cv2.contourArea(contour), cv2.convexHull(contour)
@@ -279,7 +279,8 @@ def _outline(part: Mask, corner: tuple[int, int], radius: float) -> NDArray[np.f
         return None
     if area < 0.8 * cv2.contourArea(hull):
         return None
-    return np.asarray(contour[:, 0], np.float32)
+    # Sweets are convex: the hull mends the notch that a gleam at the rim leaves.
+    return np.asarray(hull[:, 0], np.float32)
 
 
 def _within(outline: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
