@@ -94,6 +94,12 @@ def test_steps_are_lost_at_reversals_at_the_rate_asked_for_and_in_whole_cycles()
     assert {abs(loss.size_m) for loss in toy.losses} == {0.00072}
     assert {loss.axis for loss in toy.losses} == {0}
     assert toy.slip_m[0] == pytest.approx(sum(loss.size_m for loss in toy.losses))
+    # a lost step moves the drawing, not only the books
+    toy.change(PLAIN)
+    slip_m = toy.slip_m[0]
+    end = toy.move(sweep(0.064, 0.09), 1e-3)[-1, 0]
+    assert abs(slip_m) > 1e-4
+    assert end == pytest.approx(0.09 - PLAIN.backlash_x_m / 2 + slip_m)
 
 
 def test_microsteps_back_and_forth_are_no_reversals() -> None:
