@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +26,8 @@ from sketch_cell.machine.driver_types import (
     Statistics,
     Touch,
 )
-from sketch_cell.machine.motion import MotionSettings
-from sketch_cell.machine.timeline import Point, Progress, Timeline
+from sketch_cell.machine.stream import Rest, Stream
+from sketch_cell.machine.timeline import Point
 from sketch_cell.machine.waypoints import checked_feeds, checked_waypoints, reach_m
 
 Array = NDArray[np.float64]
@@ -36,17 +35,9 @@ Array = NDArray[np.float64]
 READY = (DriverState.IDLE, DriverState.RUNNING)
 STOPPABLE = (*READY, DriverState.HOLDING, DriverState.HELD)
 AT_REST = (DriverState.UNHOMED, DriverState.IDLE, DriverState.ALARM, DriverState.FAULT)
-SETTING_OUT_S = 1e-6
 REPORT_S = 0.006  # a report of 60 characters at 115,200 baud
 SAMPLED_S = 0.0005  # from our question to the board's look at its position: the wire and a line in work
 POLL_AGAIN_S = 0.5  # a question without answer is asked again
-
-
-@dataclass(frozen=True)
-class _Waypoint:
-    time_s: float
-    position_m: Point
-    feed_m_per_s: float
 
 
 class GrblDriver:
@@ -65,7 +56,7 @@ class GrblDriver:
         self.firmware = self.pins = ""
         self.touches: dict[int, Touch] = {}
         self.wire = Conversation()
-        self.moves = grbl.LinearMoves()
+        self.stream = Stream(self.wire, self.board)
         self._events: deque[Event] = deque(maxlen=1000)
         self._machine_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
         self._work_offset_mm: tuple[float, ...] | None = None
@@ -73,13 +64,6 @@ class GrblDriver:
         self._feed_percent = 100
         self._asked_s: float | None = None
         self._next_poll_s = -np.inf
-        self._moved = False
-        self._sent_until_s = self._timeline_s = 0.0
-        self._limits = MotionSettings(
-            max_rate_m_per_s=self.board.max_rate_m_per_s,
-            acceleration_m_per_s2=self.board.acceleration_m_per_s2,
-            junction_deviation_m=self.board.junction_deviation_m,
-        )
         self.forget_motion()
 
     # -- the link --
@@ -123,7 +107,8 @@ class GrblDriver:
             return b""
         self._poll()
         if self.state is DriverState.RUNNING and self.wire.script is None:
-            self._stream()
+            one_by_one = self.settings.streaming == "send-response"
+            self.statistics.lines += self.stream.send(self.options.rx_bytes, one_by_one)
         return self.wire.take()
 
     def drain_events(self) -> list[Event]:
@@ -158,18 +143,18 @@ class GrblDriver:
         times, points = checked_waypoints(time_s, position_m)
         feeds = checked_feeds(feed_m_per_s, len(times))
         self._check_reach(points)
-        progress = self._progress
-        if progress is None or times[0] <= progress.timeline.end_s:
-            if self.state is DriverState.RUNNING and progress is not None:
+        end_s = self.stream.end_s
+        if end_s is None or times[0] <= end_s:
+            if self.state is DriverState.RUNNING and end_s is not None:
                 raise MachineError(
-                    f"A waypoint at {times[0]:.3f} s is not later than the last one at "
-                    f"{progress.timeline.end_s:.3f} s. Append in order of time."
+                    f"A waypoint at {times[0]:.3f} s is not later than the last one at {end_s:.3f} s. "
+                    "Append in order of time."
                 )
-            progress = self._begin(float(times[0]), points[0])
-        elif self.state is DriverState.IDLE and self._moved:
-            self.statistics.starved += 1  # the board has run dry in the middle of a timeline
+            self.stream.begin(float(times[0]), points[0], self.reported_m, self.wire.now_s)
+        elif self.state is DriverState.IDLE and self.stream.ran_dry:
+            self.statistics.starved += 1
         self._fresh_s = self.wire.steady_s
-        self._queue(progress, times, points, feeds)
+        self.stream.queue(times, points, feeds)
         self.become(DriverState.RUNNING, "moving")
 
     def jog(self, position_m: Sequence[float], feed_m_per_s: float, now_s: float) -> None:
@@ -204,8 +189,7 @@ class GrblDriver:
             return
         self.wire.realtime(grbl.RESUME)
         self._fresh_s = self.wire.steady_s
-        busy = self._moving or self._waiting or self._line
-        self.become(DriverState.RUNNING if busy else DriverState.IDLE, "resumed")
+        self.become(DriverState.RUNNING if self.stream.busy else DriverState.IDLE, "resumed")
 
     def stop(self, now_s: float) -> None:
         """Hold, then drop everything queued; the position stays known and the machine is IDLE after."""
@@ -305,7 +289,7 @@ class GrblDriver:
     @property
     def queued_lines(self) -> int:
         """Waypoints not yet sent plus lines not yet answered."""
-        return len(self._waiting) + len(self.wire.unanswered)
+        return self.stream.waiting + len(self.wire.unanswered)
 
     @property
     def reported_m(self) -> Point:
@@ -319,10 +303,8 @@ class GrblDriver:
 
     def motion(self, now_s: float) -> Motion:
         """Position and velocity estimated for now_s, foretold along the path from the board's last report."""
-        if self._progress is None or self.state not in (DriverState.RUNNING, DriverState.HOLDING):
-            return Motion(now_s, np.array(self.reported_m), np.zeros(2), self._timeline_s)
-        self._timeline_s, position, velocity = self._progress.at(now_s, self._sent_until_s)
-        return Motion(now_s, np.array(position), np.array(velocity), self._timeline_s)
+        moving = self.state in (DriverState.RUNNING, DriverState.HOLDING)
+        return self.stream.motion(now_s, self.reported_m, moving=moving)
 
     # -- for the scripts --
 
@@ -360,14 +342,8 @@ class GrblDriver:
 
     def forget_motion(self) -> None:
         """Nothing is queued, sent or moving any more."""
-        self._progress: Progress | None = None
-        self._waiting: deque[_Waypoint] = deque()
-        self._line = ""  # formed but not sent yet, and where it ends
-        self._line_until_s = self._sent_until_s = self._timeline_s = 0.0
-        self._moving = self._moved = False
-        self._idle_reports = 0
+        self.stream.forget()
         self._fresh_s = self.wire.steady_s
-        self.moves.forget()
 
     # -- bookkeeping --
 
@@ -394,7 +370,7 @@ class GrblDriver:
         if self.state not in states:
             raise self._refusal(wish)
 
-    # -- appending and streaming --
+    # -- appending --
 
     def _check_reach(self, points: Array) -> None:
         lowest, highest = reach_m(self.board, self.settings)
@@ -406,51 +382,6 @@ class GrblDriver:
                 f"{highest[0] * 1000:.1f} and y {lowest[1] * 1000:.1f} to {highest[1] * 1000:.1f} mm. "
                 "Move or shrink the drawing."
             )
-
-    def _begin(self, first_s: float, first_m: Array) -> Progress:
-        """A new timeline: at rest here, just long enough before the first waypoint to reach it."""
-        here = self.reported_m
-        lead_s = float(np.hypot(*(first_m - here))) / self.board.max_rate_m_per_s
-        start_s = first_s - max(lead_s, SETTING_OUT_S)
-        self._progress = Progress(Timeline(start_s, here), self._limits, self.wire.now_s)
-        self._sent_until_s = self._timeline_s = start_s
-        self._moved = False
-        return self._progress
-
-    def _queue(self, progress: Progress, times: Array, points: Array, feeds: Sequence[float] | None) -> None:
-        timeline, fastest = progress.timeline, self.board.max_rate_m_per_s
-        for index, (time_s, point) in enumerate(zip(times.tolist(), points.tolist(), strict=True)):
-            x, y = point[0] - timeline.end_m[0], point[1] - timeline.end_m[1]
-            feed = (x * x + y * y) ** 0.5 / (time_s - timeline.end_s) if feeds is None else feeds[index]
-            waypoint = _Waypoint(time_s, (point[0], point[1]), min(feed, fastest))
-            timeline.append(time_s, waypoint.position_m, waypoint.feed_m_per_s)
-            self._waiting.append(waypoint)
-
-    def _stream(self) -> None:
-        """Send lines while the board's receive buffer has room for them."""
-        one_by_one = self.settings.streaming == "send-response"
-        while self._line or self._next_line():
-            full = self.wire.unanswered_bytes + len(self._line) + 1 > self.options.rx_bytes
-            if full or (one_by_one and self.wire.unanswered):
-                return
-            self.wire.send(self._line, self._line_until_s)
-            self._line, self._sent_until_s = "", self._line_until_s
-            self.statistics.lines += 1
-            self._moving = self._moved = True
-            self._idle_reports = 0
-
-    def _next_line(self) -> bool:
-        """Form the next line; waypoints that move nothing take no line."""
-        while self._waiting:
-            waypoint = self._waiting.popleft()
-            x, y = waypoint.position_m
-            self._line = self.moves.line(x * 1000, y * 1000, waypoint.feed_m_per_s * 60_000)
-            self._line_until_s = waypoint.time_s
-            if self._line:
-                return True
-            if not self._moving:
-                self._sent_until_s = waypoint.time_s
-        return False
 
     # -- what the board says --
 
@@ -528,8 +459,8 @@ class GrblDriver:
         if self.wire.waits_for(REPORT) or (self.wire.waits_for(STANDING) and _stands(status)):
             self.wire.hear(status)
             self.wire.reply(True)
-        if self._progress is not None and self.homed:
-            self._track(self._progress, status, stamp_s)
+        if self.homed:
+            self._track(status, stamp_s)
         if self.state in STOPPABLE:
             self._check_board_state(status)
 
@@ -577,38 +508,27 @@ class GrblDriver:
 
     # -- following the motion --
 
-    def _track(self, progress: Progress, status: grbl.Status, stamp_s: float) -> None:
-        deviation_m = progress.observe(self.reported_m, stamp_s, self._sent_until_s)
-        self.statistics.largest_deviation_m = progress.largest_deviation_m
-        self._timeline_s = progress.place_s
+    def _track(self, status: grbl.Status, stamp_s: float) -> None:
+        deviation_m = self.stream.observe(self.reported_m, stamp_s)
+        self.statistics.largest_deviation_m = max(self.statistics.largest_deviation_m, deviation_m)
         if deviation_m > self.settings.deviation_m and self.state in READY:
             self._fault(
                 f"the board is {deviation_m * 1000:.2f} mm off the path it was sent, so lines were lost or "
                 "corrupted on the way"
             )
-        elif status.state == "Idle" and self._moving and self.state is DriverState.RUNNING:
-            self._at_rest(progress)
+        elif status.state == "Idle" and self.state is DriverState.RUNNING:
+            self._at_rest()
 
-    def _at_rest(self, progress: Progress) -> None:
-        """The board says it has nothing to do: done, starved, or something was lost."""
-        self._idle_reports += 1
-        target, _ = progress.timeline.at(self._sent_until_s)
-        off_m = float(np.hypot(self.reported_m[0] - target[0], self.reported_m[1] - target[1]))
-        if off_m > self.settings.deviation_m:
-            if self._idle_reports >= 3:
-                self._fault(
-                    "the board stands still short of the last line sent, so lines were lost on the way"
-                )
-            return
-        if self.wire.unanswered and self._idle_reports < 2:
-            return
-        self._resynchronise()
-        progress.arrived(self._sent_until_s, self.wire.now_s)
-        self._timeline_s, self._moving = self._sent_until_s, False
-        if self._waiting or self._line:
-            self.statistics.starved += 1
-        else:
-            self.become(DriverState.IDLE, "everything appended has been carried out")
+    def _at_rest(self) -> None:
+        rest = self.stream.at_rest(self.reported_m, self.settings.deviation_m, self.wire.now_s)
+        if rest is Rest.SHORT:
+            self._fault("the board stands still short of the last line sent, so lines were lost on the way")
+        elif rest in (Rest.DONE, Rest.STARVED):
+            self._resynchronise()
+            if rest is Rest.DONE:
+                self.become(DriverState.IDLE, rest.value)
+            else:
+                self.statistics.starved += 1
 
     def _resynchronise(self) -> None:
         """The board stands where the last line ends: answers that are still missing were lost on the way."""
@@ -617,7 +537,7 @@ class GrblDriver:
             self.statistics.lost_acknowledgements += lost
             self.say("warning", f"{lost} acknowledgement(s) got lost; the position shows the lines did not.")
             self.wire.void()
-            self.moves.forget()
+            self.stream.moves.forget()
 
     # -- watchdogs --
 
@@ -665,8 +585,7 @@ class GrblDriver:
         """Hold, wait until the board stands, reset it: the queue is gone and the position exact."""
         self.wire.drop_unsent()
         self.wire.urgent(grbl.HOLD)
-        self._waiting.clear()
-        self._line = ""
+        self.stream.drop_unsent()
         self._asked_s, self._next_poll_s = None, self.wire.now_s
         self.become(DriverState.STOPPING, reason)
         self.wire.start(scripts.stop(self, after, reason))

@@ -12,81 +12,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sketch_cell.machine.grbl_words import ALARM_ADVICE, ALARMS, ERRORS
+
 RX_BUFFER_BYTES = 128
 LINE_LIMIT_CHARACTERS = 80
 
 STATUS, HOLD, RESUME, RESET = b"?", b"!", b"~", b"\x18"
 DOOR, JOG_CANCEL = b"\x84", b"\x85"
 FEED_100, FEED_PLUS_10, FEED_MINUS_10, FEED_PLUS_1, FEED_MINUS_1 = b"\x90", b"\x91", b"\x92", b"\x93", b"\x94"
-
-ERRORS = {
-    1: "a G-code word does not start with a letter",
-    2: "a number is missing or malformed",
-    3: "this $ command is not known or not supported by this build",
-    4: "a value is negative that must not be",
-    5: "homing is not enabled ($22=1)",
-    6: "the step pulse must be at least 3 microseconds",
-    7: "the stored settings could not be read and defaults were loaded",
-    8: "this $ command is only legal while the machine is idle",
-    9: "G-code is locked out during an alarm or a jog",
-    10: "soft limits need homing to be enabled ($22=1) first",
-    11: "the line is longer than 80 characters",
-    12: "the setting would exceed the highest step rate",
-    13: "the safety door is open",
-    14: "the build info or startup line is too long to store",
-    15: "the jog target is beyond the machine's travel",
-    16: "the jog command has no '=' or holds forbidden G-code",
-    17: "laser mode needs a PWM spindle",
-    18: "homing of a single axis is not set up",
-    20: "the G-code command is not supported",
-    21: "two commands of one modal group are in the same line",
-    22: "no feed rate has been set",
-    23: "the command needs an integer value",
-    24: "two commands in the line both use the axis words",
-    25: "a word is repeated in the line",
-    26: "the command needs axis words and has none",
-    27: "the line number is out of range",
-    28: "a required value word is missing",
-    29: "only the work coordinate systems G54-G59 exist",
-    30: "G53 needs G0 or G1 to be active",
-    31: "axis words are in the line, but no command uses them",
-    32: "the arc has no axis word in its plane",
-    33: "the motion's target is invalid",
-    34: "the arc's radius cannot reach its target",
-    35: "the arc has no offset word in its plane",
-    36: "words in the line are not used by any command",
-    37: "a tool length offset is only possible on its configured axis",
-    38: "the tool number is too high",
-}
-
-ALARMS = {
-    1: "a hard limit switch was hit; the position is lost",
-    2: "a move would have left the soft limits; nothing moved there and the position is kept",
-    3: "a reset came during motion; the position is lost",
-    4: "the probe was already triggered before probing",
-    5: "the probe made no contact within its travel",
-    6: "homing was stopped by a reset",
-    7: "homing was stopped by the safety door",
-    8: "homing could not release a limit switch by pulling off it",
-    9: "homing found no limit switch within its travel",
-    10: "homing did not find the second switch of a dual axis",
-}
-
-ALARM_ADVICE = {
-    1: "clear the machine from its switch by hand, reset and home",
-    2: "reset; no homing is needed",
-    3: "home the machine",
-    4: "check the probe's wiring and $6",
-    5: "check the switch used as a probe, then home",
-    6: "home again",
-    7: "close the door and home again",
-    8: "check the switch, $5 (invert) and $27 (pull-off distance)",
-    9: (
-        "check motor power, the switches, $5 and $23; stock Grbl homes Z first, so a machine without Z "
-        "needs a firmware with HOMING_CYCLE_0 set to X and Y, or Z's switch input wired"
-    ),
-    10: "check both switches of the dual axis",
-}
 
 
 def error_in_words(code: int) -> str:

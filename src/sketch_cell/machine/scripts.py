@@ -123,7 +123,7 @@ def set_modes(driver: GrblDriver) -> Check:
             driver.say("error", f"The board refused {line}: {reply.reason}. Home the machine.")
             driver.become(DriverState.ALARM, f"the board refused {line}: {reply.reason}")
             return False
-    driver.moves.forget()
+    driver.stream.moves.forget()
     return True
 
 
@@ -194,7 +194,7 @@ def touch(driver: GrblDriver, axis: int, target_mm: float, feed_mm_per_min: floa
     yield Ask(f"G0{letter}{grbl.number(back_mm, 3)}", timeout_s=10.0)
     yield Ask("G4P0.01", timeout_s=30.0)  # answered only when the move is done
     yield Ask(until=REPORT, timeout_s=2.0)
-    driver.moves.forget()
+    driver.stream.moves.forget()
     driver.come_to_rest(DriverState.IDLE, "touched a switch")
 
 
@@ -205,7 +205,7 @@ def jog(driver: GrblDriver, line: str) -> Script:
         reply = yield Ask(until=STANDING, timeout_s=120.0)
     else:
         driver.say("error", f"The board refused to jog: {reply.reason}.")
-    driver.moves.forget()
+    driver.stream.moves.forget()
     driver.come_to_rest(DriverState.IDLE, "jogged" if reply.ok else "the jog was refused")
 
 
