@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +17,6 @@ Array = NDArray[np.float64]
 
 _NEAR_SWITCH_M = 0.006
 _SWITCH_PERIOD_S = 0.002
-_KNOT_PERIOD_S = 0.005  # the board steps at a constant rate for 10 ms at a time
 
 
 def board_for(toy: ToySettings, motion: MotionSettings | None = None) -> BoardSettings:
@@ -58,7 +55,6 @@ class World:
         self.toy = Toy(toy, seed)
         self.camera = Camera(camera, seed)
         self._power_up_m = self.toy.stylus_m
-        self._motor_m = self.toy.stylus_m
         self._traces: list[Array] = []
         self._times: list[Array] = []
 
@@ -92,24 +88,8 @@ class World:
         settings, (x, y) = self.toy.settings, self.toy.stylus_m
         return bool(x < settings.switch_x_m + _NEAR_SWITCH_M or y < settings.switch_y_m + _NEAR_SWITCH_M)
 
-    def _motors(self, duration_s: float, sample_period_s: float) -> Array:
-        """Motor positions (n, 2) [m, screen], straight between knots taken at the ends of short advances.
-
-        Only the end of an advance is used: its earlier samples do not join on to the advance before.
-        """
-        pieces = max(1, math.ceil(duration_s / _KNOT_PERIOD_S - 1e-6))
-        knots = np.empty((pieces + 1, 2))
-        knots[0] = self._motor_m
-        for piece in range(1, pieces + 1):
-            length_s = duration_s / pieces
-            knots[piece] = self.firmware.advance(length_s, length_s)[-1] + self._power_up_m
-        self._motor_m = knots[-1].copy()
-        count = max(1, round(duration_s / sample_period_s))
-        at = np.arange(1, count + 1) * (pieces / count)
-        return np.column_stack([np.interp(at, np.arange(pieces + 1), knots[:, axis]) for axis in range(2)])
-
     def _advance(self, duration_s: float, sample_period_s: float) -> None:
-        motor_m = self._motors(duration_s, sample_period_s)
+        motor_m = self.firmware.advance(duration_s, sample_period_s) + self._power_up_m
         period_s = duration_s / len(motor_m)
         stylus_m = self.toy.move(motor_m, period_s)
         times_s = np.asarray(self.now_s - period_s * np.arange(len(motor_m) - 1, -1, -1), np.float64)
