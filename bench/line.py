@@ -121,56 +121,60 @@ def by_grid(
     photo: NDArray[np.uint8],
     tuned_for: str,
     candidates: list[tuple[float, ...]],
-    draw: Callable[..., tuple[Array, Image]],
+    draw: Callable[..., Array],
 ) -> tuple[RowGrid, Array]:
     """The best of a parameter grid by this metric's own error: the peers get their best case per photo."""
     values = unit_photo(photo)
     frame = frame_for(*values.shape[:2], on_own_sheet(*values.shape[:2], LineSettings()))
     grid = frame.grid()
-    best, least = None, np.inf
+    # The search compares on the grid of bins; the winner is drawn finely and judged like every other line.
+    small = resample_photo(values, grid.rows * BINS, grid.columns * BINS)
+    best, least = candidates[0], np.inf
     for candidate in candidates:
-        v, ink = draw(values, grid, *candidate)
-        error = rmse(*pair(ink, values, tuned_for, 0.5, BINS))
+        ink = grid_ink(draw(values, grid, 24, *candidate), grid)
+        error = rmse(*pair(ink, small, tuned_for, 0.5, BINS))
         if error < least:
-            best, least = v, error
-    assert best is not None
-    u = np.linspace(0, grid.width_m, best.shape[1])
-    uv = serpentine(u, best)
+            best, least = candidate, error
+    v = draw(values, grid, 48, *best)
+    uv = serpentine(np.linspace(0, grid.width_m, v.shape[1]), v)
     return grid, frame.screen_from_rows(uv)
 
 
+def resample_photo(photo: Image, rows: int, columns: int) -> Image:
+    """The photo at the grid's resolution, averaged over areas, channel by channel."""
+    if photo.ndim == 2:
+        return resample(photo, rows, columns)
+    return np.stack([resample(np.ascontiguousarray(photo[..., k]), rows, columns) for k in range(3)], axis=2)
+
+
 def grid_ink(v: Array, grid: RowGrid) -> Image:
+    """Ink of rows with 24 samples a cell on the bins of the search."""
     low, high = envelope(v.astype(np.float32), grid.width_m / (v.shape[1] - 1), 0.0003)
-    fine = row_ink(low, high, grid.rows * BINS, grid.pitch_m / BINS, 1)
-    return np.asarray(cv2.resize(fine, (grid.columns * BINS, grid.rows * BINS), interpolation=cv2.INTER_AREA))
+    return row_ink(low, high, grid.rows * BINS, grid.pitch_m / BINS, 24 // BINS)
 
 
 def original(
-    photo: Image, grid: RowGrid, exponent: float, periods: float, amplitude: float
-) -> tuple[Array, Image]:
+    photo: Image, grid: RowGrid, samples: int, exponent: float, periods: int, amplitude: float
+) -> Array:
     """The notebook's method: sine patches, amplitude by stretched darkness to an exponent."""
     dark = 1 - resample(grey(photo), grid.rows, grid.columns)
     dark = (dark - dark.min()) / max(float(np.ptp(dark)), 1e-6)
-    samples = 48
     phase = np.arange(samples) / samples * 2 * np.pi * periods
     wave = np.repeat(dark**exponent, samples, axis=1) * np.tile(np.sin(phase), grid.columns)
-    v = grid.centres_m() + np.pad(wave, ((0, 0), (0, 1))) * amplitude * grid.pitch_m / 2
-    return v, grid_ink(v, grid)
+    return np.asarray(grid.centres_m() + np.pad(wave, ((0, 0), (0, 1))) * amplitude * grid.pitch_m / 2)
 
 
 def squiggle(
-    photo: Image, grid: RowGrid, frequency: float, amplitude: float, exponent: float
-) -> tuple[Array, Image]:
+    photo: Image, grid: RowGrid, samples: int, frequency: float, amplitude: float, exponent: float
+) -> Array:
     """The idea of plotterfun's squiggle, written anew: amplitude and frequency both rise with darkness."""
-    samples = grid.columns * 48
-    dark = cv2.resize(
+    fine = cv2.resize(
         (1 - resample(grey(photo), grid.rows, grid.columns * 2)) ** np.float32(exponent),
-        (samples + 1, grid.rows),
+        (grid.columns * samples + 1, grid.rows),
         interpolation=cv2.INTER_LINEAR,
     )
-    phase = np.cumsum(dark * (2 * np.pi * frequency / 48), axis=1)
-    v = grid.centres_m() + dark * np.sin(phase) * amplitude * grid.pitch_m / 2
-    return v, grid_ink(v, grid)
+    phase = np.cumsum(fine * (2 * np.pi * frequency / samples), axis=1)
+    return np.asarray(grid.centres_m() + fine * np.sin(phase) * amplitude * grid.pitch_m / 2)
 
 
 ORIGINAL_GRID = [

@@ -159,6 +159,22 @@ def test_merged_rows_lower_the_lightest_tone_by_nearly_half():
     assert ink[True] == pytest.approx(floor / 2, abs=0.01)
 
 
+def test_rows_spread_where_it_is_light_and_still_reach_every_edge():
+    """A light upper half over a dark lower one: bare rows match the light tone only if they move apart."""
+    photo = np.full((64, 64), 60, np.uint8)
+    photo[:32] = np.rint(255 * (1 - 0.215))
+    floor = 0.0006 / (0.04 / 16)
+    light = {}
+    for spread in (False, True):
+        plan = plan_line(
+            photo, LineSettings(cells=16, long_edge_m=0.04, spread_rows=spread, merge_rows=False)
+        )
+        light[spread] = ink_of(plan)[: 16 * 6, 32:-32].mean()
+        assert len(plan.xy) == 16 * (16 * 48 + 1)
+    assert light[False] == pytest.approx(floor, abs=0.006)
+    assert light[True] < light[False] - 0.006
+
+
 @pytest.mark.parametrize(
     "photo",
     [

@@ -82,5 +82,6 @@ def save_search_figure(search: Search, path: Path) -> None:
     errors = np.array([error for _, error in search.measured])
     low, high = float(errors.min()), float(np.median(errors))
     axes.set_ylim(low - 0.1 * (high - low) - 1e-6, high + 2 * (high - low) + 1e-6)
+    axes.set_xlim(0.3 * search.best_at, 2.5 * search.best_at)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})
