@@ -64,12 +64,12 @@ $(VENV)/.environment: requirements.txt
 	  || { echo 'The venv module is missing: apt-get install python3-venv, then run make again.'; exit 2; }
 	@echo 'Setting up .venv (once, about a minute) ...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
 	@echo 'Adding the test tools to .venv (once) ...'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
 	@touch $@
 
 $(VENV)/.compiled: $(VENV)/.installed
@@ -79,6 +79,6 @@ $(VENV)/.compiled: $(VENV)/.installed
 
 $(VENV)/.installed: $(VENV)/.environment $(SOURCES)
 	@rm -rf build
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	@rm -rf build src/*.egg-info
 	@touch $@
