@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_from_knobs
 from sketch_cell.machine.motion import MotionSettings, draw_time_s, vertex_times_s
 
-SETTINGS = MotionSettings(feed_m_per_s=0.04, acceleration_m_per_s2=0.5)
+SETTINGS = MotionSettings(feed_m_per_s=0.04, acceleration_m_per_s2=0.5, step_m=0.0)
 paths = arrays(
     np.float64,
     st.tuples(st.integers(2, 30), st.just(2)),
@@ -70,6 +70,13 @@ def test_the_way_back_takes_as_long(path: np.ndarray) -> None:
 def test_more_acceleration_is_never_slower(path: np.ndarray) -> None:
     faster = dataclasses.replace(SETTINGS, acceleration_m_per_s2=2.0)
     assert draw_time_s(path, faster) <= draw_time_s(path, SETTINGS) + 1e-12
+
+
+def test_rounding_to_motor_steps_makes_corners_that_slow_a_wavy_line() -> None:
+    x = np.arange(800) * 0.0003
+    wave = np.stack([x, 0.0007 * np.sin(x * 1100)], axis=1)
+    stepped = dataclasses.replace(SETTINGS, step_m=0.036 / 3200)
+    assert 1.01 < draw_time_s(wave, stepped) / draw_time_s(wave, SETTINGS) < 1.05
 
 
 def test_arguments_are_not_changed_and_nonsense_is_refused() -> None:

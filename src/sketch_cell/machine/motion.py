@@ -33,6 +33,13 @@ class MotionSettings(Settings):
     junction_deviation_m: float = setting(
         1e-5, "how far a rounded corner may pass inside the vertex", unit="m", minimum=0.0, maximum=1e-3
     )
+    step_m: float = setting(
+        0.036 / 3200,
+        "motor step the board rounds vertices to: small corners slow it down; 0 is none",
+        unit="m",
+        minimum=0.0,
+        maximum=1e-3,
+    )
     lookahead_blocks: int = setting(15, "blocks the board's planner holds", minimum=2, maximum=1000)
 
 
@@ -48,12 +55,15 @@ def vertex_times_s(
     """Times (N,) [s] at which the board passes the vertices of xy (N, 2) [m], from rest at 0 to rest.
 
     `feed_m_per_s` is the nominal speed of all segments or of each, (N-1,); the settings' feed by default.
-    Repeated vertices take no time. Raises ValueError for a wrong shape or a speed that is not positive.
+    Vertices within one motor step of each other take no time. Raises ValueError for a wrong shape, or a speed
+    that is not positive.
     """
     settings = settings or MotionSettings()
     points = np.asarray(xy, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"a polyline has the shape (N, 2), not {points.shape}")
+    if settings.step_m:
+        points = np.round(points / settings.step_m) * settings.step_m
     feed = np.broadcast_to(
         np.asarray(settings.feed_m_per_s if feed_m_per_s is None else feed_m_per_s, dtype=np.float64),
         (max(len(points) - 1, 0),),

@@ -49,6 +49,7 @@ class Stream:
             max_rate_m_per_s=board.max_rate_m_per_s,
             acceleration_m_per_s2=board.acceleration_m_per_s2,
             junction_deviation_m=board.junction_deviation_m,
+            step_m=board.step_m,
         )
         self.moves = grbl.LinearMoves()
         self.forget()
