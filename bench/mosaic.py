@@ -41,6 +41,12 @@ SHORT_EDGE = 100
 HEADING = "| | dE00 | p95 | sigma 2 | SSIM | graininess | floor | over stock | CPU s |\n" + "|---" * 9 + "|"
 SIZES = (42, 85, 170, 320, 816)
 
+PEERS = (
+    "lego-art-remix (commit 019cf59, its algo.js under Node 20, CIEDE2000) was given the photos at one pixel a sweet "
+    "and our palette: as the light of a whole cell with its card, or as the sweets' plain colours. `plenty` has 25 % "
+    "more than an equal stock, `exact` an exact equal stock."
+)
+
 # What issue 4 states of earlier work; not measured here.
 STATED = """| stated in issue 4, mean of the same photos | lego-art-remix | first prototype | goal |
 |---|---|---|---|
@@ -198,9 +204,10 @@ def main() -> None:
     first = photos.get("coffee", next(iter(photos.values())))
     print(HEADING)
     rows = method_rows(photos, arguments.quick)
+    peers = []
     for peer in arguments.peer:
         name, _, folder = peer.partition("=")
-        rows += peer_rows(photos, name, Path(folder))
+        peers += peer_rows(photos, name, Path(folder))
     growth = growth_rows(first, 10_000 if arguments.quick else 2_000_000)
     if arguments.quick:
         return
@@ -215,6 +222,7 @@ def main() -> None:
         "of the fine part of the S-CIELAB difference at 0.02 degrees a pitch. Floor: what no mosaic of these sweets on "
         "this card can get below. The worst photo counts for over stock.",
         "\n".join([HEADING, *rows]),
+        "Other programs' boards, scored in the same way: [mosaic_peers.md](mosaic_peers.md).",
         STATED,
         "## Growth\n\nSearch, square, black card, `coffee`.",
         "\n".join(["| sweets | CPU s | microseconds a sweet |\n|---|---|---|", *growth]),
@@ -227,6 +235,13 @@ def main() -> None:
     if arguments.images is None:
         pictures(first)
         write_whole(REPORT, "\n\n".join(parts) + "\n")
+    if peers:
+        # Apart, because those programs are rarely at hand when the rest is measured again.
+        about = "# Peers of the mosaic\n\n`bench/mosaic.py --peer NAME=FOLDER`: square, black card; see mosaic.md."
+        write_whole(
+            REPORT.parent / "mosaic_peers.md",
+            "\n\n".join([about, PEERS, "\n".join([HEADING, *peers])]) + "\n",
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import pytest
 from skimage import data
 
 from sketch_cell import cli
+from sketch_cell.mosaic.default_library import default_library
+from sketch_cell.mosaic.library import Colour
+from sketch_cell.mosaic.library_files import write_library
 
 FILES = {
     "mosaic.png", "from_afar.png", "placements.csv", "bill.csv", "plan.pdf", "gamut.png", "report.json",
@@ -96,3 +99,16 @@ def test_a_file_that_is_no_photo_is_named(monkeypatch, tmp_path, capsys):
     assert run(monkeypatch, "mosaic", tmp_path / "absent.jpg", "--out", tmp_path / "out") == 2
     assert "absent.jpg" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_colour_without_chips_for_the_layout_is_left_out_and_said(monkeypatch, tmp_path, photo, capsys):
+    library = tmp_path / "library"
+    top_only = [Colour("red", default_library()[0].top), *default_library()[3:6]]
+    write_library(library, top_only)
+    out = tmp_path / "out"
+    arguments = ("mosaic", photo, "--library", library, "--out", out, "--short-edge", 10, "--passes", 2)
+    assert run(monkeypatch, *arguments, "--layout", "side") == 0
+    assert "red is left out" in capsys.readouterr().err
+    assert "red" not in json.loads((out / "report.json").read_text())["counts"]
+    assert run(monkeypatch, *arguments, "--layout", "hex") == 0
+    assert "red" in json.loads((out / "report.json").read_text())["counts"]

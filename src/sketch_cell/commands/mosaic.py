@@ -40,12 +40,15 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     # Planning compiles and imports much: only now, when it is needed.
     from sketch_cell.mosaic.default_library import default_library
     from sketch_cell.mosaic.library_files import read_library
-    from sketch_cell.mosaic.mosaic import plan_mosaic
+    from sketch_cell.mosaic.mosaic import layable, plan_mosaic
     from sketch_cell.mosaic.outputs import make_outputs
     from sketch_cell.mosaic.stock import read_stock
     from sketch_cell.picture.read import read_photo
 
-    colours = read_library(library) if library else default_library()
+    known = read_library(library) if library else default_library()
+    colours = layable(known, settings.layout)
+    for bare in [colour.name for colour in known if not colour.chips(settings.layout)]:
+        console.print(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
     counts = read_stock(stock, [colour.name for colour in colours]) if stock else None
     try:
         pixels = read_photo(photo.read_bytes())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.mosaic.colour import lab_from_linear, linear_from_lab, linear_from_srgb, srgb_from_linear
 from sketch_cell.mosaic.segmentation import Segmentation, Sweet
-from sketch_cell.mosaic.sheet import COLOURED_CHROMA, PAPER_REFLECTANCE, Sheet
+from sketch_cell.mosaic.sheet import PAPER_REFLECTANCE, Sheet
 
 CHIP_PX = 64  # longest a chip's width gets
 SIDE_ASPECT = 1.25  # longer than this for its width: it lies on its side
@@ -33,7 +33,7 @@ def cut_chips(photo: NDArray[np.uint8], found: Segmentation, sheet_kind: str = "
     The light on the sheet is divided out, so white paper becomes neutral and even; a coloured sheet (`sheet_kind`
     coloured, or auto and strongly coloured) only evens the light.
     """
-    coloured = sheet_kind == "coloured" or (sheet_kind == "auto" and found.sheet.chroma > COLOURED_CHROMA)
+    coloured = sheet_kind == "coloured" or (sheet_kind == "auto" and found.sheet.coloured)
     return [_cut(photo, sweet, _sheet_light(found.sheet, sweet, photo, coloured)) for sweet in found.sweets]
 
 

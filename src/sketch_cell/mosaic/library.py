@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sketch_cell.mosaic.colour import lab_from_linear, linear_from_srgb
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Colour:
     """One colour of sweet: its name and its chips, uint8 RGBA, as seen from above and from the side.
 

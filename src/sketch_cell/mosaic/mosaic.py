@@ -210,9 +210,18 @@ def _any_chips(layout: Layout, seed: int) -> tuple[Cells, Cells]:
     return chip, np.zeros_like(chip)
 
 
+def layable(colours: Sequence[Colour], layout: str) -> tuple[Colour, ...]:
+    """The colours that have chips for a layout; raises `InputError` where none has."""
+    chosen = tuple(colour for colour in colours if colour.chips(layout))
+    _check_library(chosen, layout)
+    return chosen
+
+
 def _check_library(colours: tuple[Colour, ...], layout: str) -> None:
     if not colours:
-        raise InputError("the library has no colours: run `sketch-cell sweets` with a photo of sweets first.")
+        raise InputError(
+            f"the library has no colours for the layout {layout}: run `sketch-cell sweets` with a photo of such sweets."
+        )
     bare = [colour.name for colour in colours if not colour.chips(layout)]
     if bare:
         view = "from the side" if layout == "side" else "from above"

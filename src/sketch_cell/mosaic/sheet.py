@@ -16,7 +16,8 @@ NEAR_FIRST, NEAR_LAST = (
     9.0,
 )  # CIELAB distance within which a pixel counts as sheet, first and last round
 SHADOW = 0.35  # share of the sheet's lightness L* that a shadow may take, as long as the colour stays
-COLOURED_CHROMA = 28.0  # white paper under a warm lamp stays below
+# White paper under a warm lamp stays below the first, and below the second where it is as dark as wood.
+COLOURED_CHROMA, COLOURED_CHROMA_DARK, DARK = 28.0, 18.0, 65.0
 PAPER_REFLECTANCE = 0.85
 
 Lab = NDArray[np.float32]
@@ -38,9 +39,10 @@ class Sheet:
         return np.asarray(cv2.merge(planes), np.float32)
 
     @property
-    def chroma(self) -> float:
-        """Chroma of the sheet in the middle of the photo."""
-        return float(np.hypot(*self.coefficients[0, 1:]))
+    def coloured(self) -> bool:
+        """Whether the sheet is a coloured one, judged in the middle of the photo."""
+        lightness, a, b = self.coefficients[0]
+        return bool(np.hypot(a, b) > (COLOURED_CHROMA if lightness > DARK else COLOURED_CHROMA_DARK))
 
 
 def lab_image(photo: NDArray[np.uint8]) -> Lab:

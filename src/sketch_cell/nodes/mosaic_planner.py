@@ -16,7 +16,7 @@ from sketch_cell.errors import InputError
 from sketch_cell.mosaic.colour import srgb_from_linear
 from sketch_cell.mosaic.default_library import default_library
 from sketch_cell.mosaic.library_files import read_library
-from sketch_cell.mosaic.mosaic import Mosaic, plan_mosaic
+from sketch_cell.mosaic.mosaic import Mosaic, layable, plan_mosaic
 from sketch_cell.mosaic.outputs import pixels_per_pitch
 from sketch_cell.mosaic.placements import place
 from sketch_cell.mosaic.settings import MosaicSettings
@@ -39,8 +39,9 @@ class MosaicPlannerNode(Node):
         self._frame = self.declare_parameter("frame", "board").value
         library = self.declare_parameter("library", "").value
         stock = self.declare_parameter("stock", "").value
-        self._colours = read_library(Path(library)) if library else default_library()
-        self._stock = read_stock(Path(stock), [each.name for each in self._colours]) if stock else None
+        self._known = read_library(Path(library)) if library else default_library()
+        names = [each.name for each in self._known]
+        self._stock = read_stock(Path(stock), names) if stock else None
         self._last: tuple[Stamped, str] | None = None
         self._image = self.create_publisher(Image, "mosaic/image", LATCHED)
         self._placements = self.create_publisher(PointCloud2, "mosaic/placements", LATCHED)
@@ -66,9 +67,11 @@ class MosaicPlannerNode(Node):
         picture, encoding = self._last
         begin_s = time.monotonic()
         try:
-            mosaic = plan_mosaic(
-                rgb_from(picture.array, encoding), self._colours, self._settings, stock=self._stock
-            )
+            colours = layable(self._known, self._settings.layout)
+            held = None
+            if self._stock is not None:
+                held = self._stock[[each in colours for each in self._known]]
+            mosaic = plan_mosaic(rgb_from(picture.array, encoding), colours, self._settings, stock=held)
         except (InputError, ValueError) as error:
             self._refuse(str(error))
             return
