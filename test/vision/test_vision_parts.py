@@ -199,6 +199,15 @@ def test_old_ink_beside_the_stroke_does_not_pull_it(beside_px):
     assert found.bends[0] == pytest.approx(-0.8, abs=0.35)
 
 
+def test_pixels_shared_with_old_ink_make_the_stroke_less_certain():
+    end = START + np.array([7.0, 0.0])
+    near = ink([START + np.array([-6, 1.6]), START + np.array([20, 1.6])])
+    both = ink([START + np.array([-6, 1.6]), START + np.array([20, 1.6])], [START, end])
+    way = np.linspace(START, end, 6)
+    alone, shared = fit(CLEAN, ink([START, end]), way), fit(near, both, way)
+    assert np.trace(shared.covariance) > 1.5 * np.trace(alone.covariance)
+
+
 def test_retracing_says_nothing():
     end = START + np.array([7.0, 0.0])
     old = ink([START - np.array([10, 0]), START + np.array([25, 0])])

@@ -166,6 +166,13 @@ def test_a_retrace_makes_no_ink_and_no_claim():
     assert errors_px(said, truth).max() < 1.0
 
 
+def test_the_first_find_after_doubt_is_not_reported():
+    motor = path([[0.03, 0.03], [0.08, 0.05]])
+    said, _ = follow(motor, dragged(motor))
+    first = next(i for i, s in enumerate(said) if isinstance(s, Tip))
+    assert "waiting for more" in said[first - 1].reason
+
+
 def test_a_standing_stylus_is_told_as_such():
     motor = np.concatenate([path([[0.05, 0.05], [0.07, 0.05]]), np.repeat([[0.07, 0.05]], 1000, axis=0)])
     said, _ = follow(motor, dragged(motor))
