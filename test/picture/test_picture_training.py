@@ -159,7 +159,8 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     assert {p.name for p in tmp_path.glob("fast*")} == {"fast.onnx", "fast_blind.npz", "fast_banded.npz"}
 
 
-def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data):
+def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data, monkeypatch):
+    monkeypatch.setattr(train_deblock, "CALIBRATION_PATCHES", 8)
     crops, damage = Crops(tiny_data / "data"), Damage(grey_share=1, double_share=0)
     usual = torch.full((101,), 20.0)
     net = random_net(FAST, sets=2)
