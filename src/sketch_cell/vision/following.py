@@ -23,7 +23,7 @@ _LOOSE_PX = 2.5  # how far a path may bend that the prediction does not explain
 # New ink must explain the image so much better than none, and so much per pixel of it; where most of it
 # would fall on old ink it cannot.
 _LEAST_GAIN, _GAIN_PER_PX = 25.0, 12.0
-_FLOOR_PX = 0.1  # what no fit of one image is better than: pixels, lens, calibration
+_FLOOR_PX = 0.13  # what no fit of one image is better than: pixels, lens, calibration
 
 
 class Look(NamedTuple):
