@@ -151,7 +151,7 @@ SCENES = {
     "waves, rough, 40 mm/s, 15 fps": ("waves", dataclasses.replace(ROUGH, frame_rate_hz=15.0), 0.04),
     "strokes and retraces, rough": ("strokes", ROUGH, 0.025),
     "strokes, rough, 50 mm/s, 60 fps": ("strokes", dataclasses.replace(ROUGH, frame_rate_hz=60.0), 0.05),
-    "waves, slips 5e-3": ("slips", QUIET, 0.025),
+    "waves, slips 5e-2": ("slips", QUIET, 0.025),
 }
 
 
@@ -162,7 +162,7 @@ def scene_motion(kind: str, speed: float, seconds: float, seed: int) -> tuple[Fl
     # The motion turns its corners at once, which no motor could: here that must not cost steps.
     toy = ToySettings(backlash_x_m=float(backlash[0]), backlash_y_m=float(backlash[1]), pull_out_m_per_s2=1e6)
     if kind == "slips":
-        toy = dataclasses.replace(toy, lost_step_probability=5e-3)
+        toy = dataclasses.replace(toy, lost_step_probability=5e-2)
     line = stroke_line(seed, speed * seconds) if kind == "strokes" else wave_line(seed)
     taken_up = backlash * rng.uniform(0.92, 1.08, 2)
     return motor_motion(line, taken_up, speed, seconds), toy
