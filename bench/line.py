@@ -131,7 +131,7 @@ def by_grid(
     small = resample_photo(values, grid.rows * BINS, grid.columns * BINS)
     best, least = candidates[0], np.inf
     for candidate in candidates:
-        ink = grid_ink(draw(values, grid, 24, *candidate), grid)
+        ink = grid_ink(draw(values, grid, 48, *candidate), grid)
         error = rmse(*pair(ink, small, tuned_for, 0.5, BINS))
         if error < least:
             best, least = candidate, error
@@ -148,9 +148,9 @@ def resample_photo(photo: Image, rows: int, columns: int) -> Image:
 
 
 def grid_ink(v: Array, grid: RowGrid) -> Image:
-    """Ink of rows with 24 samples a cell on the bins of the search."""
+    """Ink of rows with 48 samples a cell on the bins of the search."""
     low, high = envelope(v.astype(np.float32), grid.width_m / (v.shape[1] - 1), 0.0003)
-    return row_ink(low, high, grid.rows * BINS, grid.pitch_m / BINS, 24 // BINS)
+    return row_ink(low, high, grid.rows * BINS, grid.pitch_m / BINS, 48 // BINS)
 
 
 def original(
