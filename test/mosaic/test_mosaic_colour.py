@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import color
 
@@ -20,11 +20,13 @@ from sketch_cell.mosaic.colour import (
 srgb = st.tuples(*[st.integers(0, 255)] * 3).map(lambda values: np.array(values, np.uint8))
 
 
+@settings(deadline=None)
 @given(srgb)
 def test_srgb_survives_linear_light(value):
     np.testing.assert_array_equal(srgb_from_linear(linear_from_srgb(value)), value)
 
 
+@settings(deadline=None)
 @given(srgb)
 def test_lab_agrees_with_scikit_image_and_goes_back(value):
     linear = linear_from_srgb(value / 255.0).astype(np.float64)
@@ -33,6 +35,7 @@ def test_lab_agrees_with_scikit_image_and_goes_back(value):
     np.testing.assert_allclose(linear_from_lab(lab), linear, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(srgb, st.floats(0.0, 6.28), st.floats(-1.0, 1.0))
 def test_the_local_metric_is_ciede2000_for_small_differences(value, angle, slope):
     lab = color.rgb2lab(value[None, None])[0, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -14,6 +14,7 @@ from sketch_cell.mosaic.layout import fit_layout
 sizes = st.tuples(st.sampled_from(["square", "hex", "side"]), st.integers(3, 40), st.floats(0.4, 2.5))
 
 
+@settings(deadline=None)
 @given(sizes)
 def test_sweets_touch_but_never_overlap(size):
     layout = fit_layout(*size)
@@ -24,6 +25,7 @@ def test_sweets_touch_but_never_overlap(size):
     np.testing.assert_allclose(nearest, 1.0, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(sizes)
 def test_sweets_lie_within_the_board_and_the_board_has_the_photos_shape(size):
     layout = fit_layout(*size)

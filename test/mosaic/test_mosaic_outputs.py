@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from skimage import data
 
@@ -55,6 +56,7 @@ counts = st.lists(st.integers(0, 5000), min_size=4, max_size=4).map(np.array)
 shares = st.lists(st.floats(0.01, 1.0), min_size=4, max_size=4).map(lambda s: np.array(s) / sum(s))
 
 
+@hypothesis_settings(deadline=None)
 @given(counts, shares, st.integers(1, 200))
 def test_bags_hold_enough_and_one_less_does_not(needed, share, size):
     bags = bags_needed(needed, share, size)
@@ -84,6 +86,7 @@ def test_cards_that_are_no_colour_are_refused(card):
         MosaicSettings(card=card)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(5, 40))
 def test_templates_cover_each_cell_once(rows, cols, edge):
     cover = np.zeros((rows, cols), int)

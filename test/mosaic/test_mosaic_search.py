@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from sketch_cell.errors import InputError
+from sketch_cell.mosaic.appearance import at_cells, from_afar
 from sketch_cell.mosaic.board import make_board
 from sketch_cell.mosaic.colour import linear_from_srgb, xyz_from_linear
 from sketch_cell.mosaic.default_library import default_library
@@ -46,6 +47,15 @@ def test_a_board_of_one_colour_is_seen_as_that_colour(kind):
     seen = seen_light(light, paint.card, layout, 1.0)
     middle = seen[layout.rows // 2, layout.cols // 2]
     np.testing.assert_allclose(middle, paint.light[3], rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["square", "hex", "side"])
+def test_what_is_seen_is_what_the_rendered_mosaic_shows_from_afar(kind):
+    plan = plan_mosaic(PHOTO, LIBRARY, MosaicSettings(layout=kind, short_edge=24, passes=4, card="#808080"))
+    paint = cell_paint(LIBRARY, kind, plan.layout.row_step, plan.card)
+    seen = seen_light(paint.light[plan.colour], plan.card, plan.layout, 1.0)
+    shown = at_cells(from_afar(plan.picture(16), 16.0), plan.layout, 16)
+    assert np.sqrt(np.mean((seen - shown) ** 2)) < 0.012
 
 
 def test_change_costs_are_what_a_change_costs():
