@@ -34,7 +34,7 @@ setup(
     # ROS itself comes from the ROS installation or from requirements.txt, never from here.
     install_requires=["setuptools"],
     extras_require={"test": TEST},
-    zip_safe=True,
+    zip_safe=False,
     maintainer="sketch_cell maintainers",
     maintainer_email="maintainers@example.com",
     description="A robot cell that turns a photo into something a machine makes",

@@ -59,7 +59,9 @@ def send(spinner, data: bytes) -> None:
 
 def sweets_of(cloud: PointCloud2) -> np.ndarray:
     assert cloud.point_step == SWEET.itemsize
-    assert [(f.name, f.offset) for f in cloud.fields] == [(name, SWEET.fields[name][1]) for name in SWEET.names]
+    assert [(f.name, f.offset) for f in cloud.fields] == [
+        (name, SWEET.fields[name][1]) for name in SWEET.names
+    ]
     return np.frombuffer(bytes(cloud.data), SWEET)
 
 

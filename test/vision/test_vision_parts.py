@@ -124,7 +124,7 @@ def test_the_predicted_tip_stands_within_the_gap_and_follows_at_its_end():
 
 
 @hypothesis_settings(deadline=None, max_examples=20)
-@given(true_mm=st.floats(0.9, 3.0), offset_mm=st.floats(-0.7, 0.7))
+@given(true_mm=st.floats(0.9, 2.8), offset_mm=st.floats(-0.7, 0.7))
 def test_the_gap_is_learnt_from_a_few_reversals(true_mm, offset_mm):
     gap, half, offset = Gap(0.0017, SCALE), true_mm * 0.5e-3, offset_mm * 1e-3
     tip, motor = np.array([0.05 - offset, 0.05]), np.array([0.05, 0.05])

@@ -36,9 +36,7 @@ class DeblockerSettings(Settings):
     max_megapixels: float = setting(
         64.0, "larger pictures are refused before they are decoded", unit="MP", minimum=0.0001, maximum=1000.0
     )
-    stream: bool = setting(
-        False, "serve a camera: sensor-data QoS, the newest frame wins", read_only=True
-    )
+    stream: bool = setting(False, "serve a camera: sensor-data QoS, the newest frame wins", read_only=True)
 
 
 class DeblockerNode(Node):

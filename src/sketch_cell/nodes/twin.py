@@ -42,7 +42,10 @@ class TwinSettings(Settings):
 
     port: str = setting("/tmp/ttyTWIN", "where the board's serial port appears", read_only=True)
     real_time_factor: float = setting(
-        1.0, "simulated seconds per second; slower by itself when the computer is", minimum=0.01, maximum=100.0
+        1.0,
+        "simulated seconds per second; slower by itself when the computer is",
+        minimum=0.01,
+        maximum=100.0,
     )
     tick_s: float = setting(
         0.0025, "wall time between steps", unit="s", minimum=0.0005, maximum=0.1, read_only=True
