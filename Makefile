@@ -11,7 +11,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo figures test lint format bench colcon train lock clean
+.PHONY: help demo figures test lint format nodes-page bench colcon train lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -42,6 +42,9 @@ colcon: $(VENV)/.test $(VENV)/.installed ## Build as a ROS 2 package with colcon
 
 bench: $(VENV)/.test $(VENV)/.installed ## Measure against peers: make bench [IMAGES=folder]; writes doc/benchmarks/
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(if $(IMAGES),--images "$(IMAGES)") || exit 1; done
+
+nodes-page: $(VENV)/.test $(VENV)/.installed ## Write doc/nodes.md from the nodes
+	@$(BIN)/python doc/make_nodes.py
 
 train: $(VENV)/.test $(VENV)/.installed ## Train the deblocking network (hours; resumes where it stopped)
 	@nice -n 19 $(BIN)/python -m sketch_cell.picture.train_deblock

@@ -19,7 +19,7 @@ from sketch_cell.ros.messages import (
     image_from_bytes,
     rgb_from,
 )
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, SENSOR
 from sketch_cell.settings import Settings, setting
@@ -44,8 +44,7 @@ class DeblockerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("deblocker")
-        self._settings = declare_settings(self, DeblockerSettings)
-        on_settings_changed(self, self._settings, self._change)
+        self._settings = declare_settings(self, DeblockerSettings, on_change=self._change)
         self._deblocker = Deblocker(self._settings.runtime)
         qos = SENSOR if self._settings.stream else LATCHED
         self._publisher = self.create_publisher(Image, "picture/image", qos)

@@ -38,7 +38,7 @@ from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
 from sketch_cell.ros.drawing_markers import DrawingMarkers
 from sketch_cell.ros.messages import path_from_bytes
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 
@@ -62,8 +62,7 @@ class DrawingControllerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("drawing_controller")
-        self._control = declare_settings(self, ControlSettings)
-        on_settings_changed(self, self._control, self._change)
+        self._control = declare_settings(self, ControlSettings, on_change=self._change)
         self._parts = (
             declare_settings(self, EstimatorSettings, prefix="estimator."),
             declare_settings(self, FollowerSettings, prefix="follower."),

@@ -14,7 +14,7 @@ from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.errors import InputError
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.messages import Stamped, image_bytes, image_from_bytes, path_bytes, rgb_from
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
 
@@ -24,8 +24,7 @@ class LinePlannerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("line_planner")
-        self._settings = declare_settings(self, LineSettings)
-        on_settings_changed(self, self._settings, self._replan)
+        self._settings = declare_settings(self, LineSettings, on_change=self._replan)
         self._frame = self.declare_parameter("frame", "screen").value
         self._last: tuple[Stamped, str] | None = None
         self._path = self.create_publisher(Path, "line/path", LATCHED)

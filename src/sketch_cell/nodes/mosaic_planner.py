@@ -24,7 +24,7 @@ from sketch_cell.mosaic.stock import read_stock
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.messages import Stamped, image_bytes, image_from_bytes, rgb_from
 from sketch_cell.ros.mosaic_messages import markers, point_cloud
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
 
@@ -34,8 +34,7 @@ class MosaicPlannerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("mosaic_planner")
-        self._settings = declare_settings(self, MosaicSettings)
-        on_settings_changed(self, self._settings, self._replan)
+        self._settings = declare_settings(self, MosaicSettings, on_change=self._replan)
         self._frame = self.declare_parameter("frame", "board").value
         library = self.declare_parameter("library", "").value
         stock = self.declare_parameter("stock", "").value

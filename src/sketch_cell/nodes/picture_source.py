@@ -12,7 +12,7 @@ from sketch_cell.errors import InputError
 from sketch_cell.picture.source import PictureSettings, PictureSource
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.messages import compressed_image_bytes
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
 
@@ -22,11 +22,10 @@ class PictureSourceNode(Node):
 
     def __init__(self) -> None:
         super().__init__("picture_source")
-        settings = declare_settings(self, PictureSettings)
+        settings = declare_settings(self, PictureSettings, on_change=self._look_elsewhere)
         self._publisher = self.create_publisher(CompressedImage, "picture/compressed", LATCHED)
         self._diagnostics = Diagnostics(self)
         self._source = PictureSource(settings)
-        on_settings_changed(self, settings, self._look_elsewhere)
         self._timer = self.create_timer(settings.period_s, self._look)
         self._look()
 

@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.ros.diagnostics import status_message
 from sketch_cell.ros.messages import image_bytes, path_bytes
-from sketch_cell.ros.parameters import declare_settings, on_settings_changed
+from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, SENSOR
 from sketch_cell.settings import Settings, setting
@@ -58,14 +58,12 @@ class TwinNode(Node):
 
     def __init__(self) -> None:
         super().__init__("twin")
-        self._settings = declare_settings(self, TwinSettings)
-        toy = declare_settings(self, ToySettings, prefix="toy.")
-        camera = declare_settings(self, CameraSettings, prefix="camera.")
+        self._settings = declare_settings(self, TwinSettings, on_change=self._change)
+        # Faults may be switched on while a person watches.
+        toy = declare_settings(self, ToySettings, prefix="toy.", on_change=self._change_toy)
+        camera = declare_settings(self, CameraSettings, prefix="camera.", on_change=self._change_camera)
         board = declare_settings(self, BoardSettings, prefix="board.")
         self._world = World(toy, camera, board, seed=self._settings.seed)
-        on_settings_changed(self, self._settings, self._change)
-        on_settings_changed(self, toy, self._world.toy.change, prefix="toy.")
-        on_settings_changed(self, camera, self._world.camera.configure, prefix="camera.")
         self._terminal = PseudoTerminal(Path(self._settings.port))
         self._clock = self.create_publisher(ClockMessage, "/clock", 10)
         self._image = self.create_publisher(Image, "camera/image_raw", SENSOR)
@@ -84,6 +82,12 @@ class TwinNode(Node):
 
     def _change(self, settings: TwinSettings) -> None:
         self._settings = settings
+
+    def _change_toy(self, settings: ToySettings) -> None:
+        self._world.toy.change(settings)
+
+    def _change_camera(self, settings: CameraSettings) -> None:
+        self._world.camera.configure(settings)
 
     def _tick(self) -> None:
         now_ns = self._steady.now().nanoseconds

@@ -19,41 +19,37 @@ S = TypeVar("S", bound=Settings)
 OPEN_END = 1e9
 
 
-def declare_settings(node: Node, kind: type[S], *, prefix: str = "") -> S:
+def declare_settings(
+    node: Node, kind: type[S], *, prefix: str = "", on_change: Callable[[S], None] | None = None
+) -> S:
     """Declare one parameter per field of `kind` and return the settings as launched.
 
-    `prefix` (such as "camera.") keeps two classes apart on one node. Raises `SettingError` for an
-    illegal value, which stops the node's start with a sentence that names it.
+    `on_change` is called with new settings whenever some were changed; without it all of them are fixed
+    while the node runs. `prefix` (such as "camera.") keeps two classes apart on one node. Raises
+    `SettingError` for an illegal value, which stops the node's start with a sentence that names it.
     """
     values = {}
     for item in dataclasses.fields(kind):
         name = prefix + item.name
-        # Dynamic typing lets `gain:=2` set a float; the settings class checks the type itself.
-        if not node.has_parameter(name):
-            node.declare_parameter(name, item.default, descriptor(item))
+        node.declare_parameter(name, item.default, descriptor(item, fixed=on_change is None))
         values[item.name] = node.get_parameter(name).value
-    return kind(**values)
+    settings = kind(**values)
+    if on_change is not None:
+        _watch(node, settings, on_change, prefix)
+    return settings
 
 
-def on_settings_changed(node: Node, settings: S, apply: Callable[[S], None], *, prefix: str = "") -> None:
-    """Call `apply` with new settings whenever parameters declared from them were changed.
-
-    A change that the settings class refuses is refused with its sentence, and nothing is applied.
-    """
+def _watch(node: Node, settings: S, on_change: Callable[[S], None], prefix: str) -> None:
+    """Check every change as a whole; one that the settings class refuses is refused with its sentence."""
     current = settings
-    fields = {prefix + item.name: item for item in dataclasses.fields(settings)}
+    fields = {prefix + item.name: item.name for item in dataclasses.fields(settings)}
 
     def changed(parameters: list[Parameter]) -> S:
-        changes = {fields[p.name].name: p.value for p in parameters if p.name in fields}
-        return dataclasses.replace(current, **changes)
+        return dataclasses.replace(
+            current, **{fields[p.name]: p.value for p in parameters if p.name in fields}
+        )
 
     def check(parameters: list[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            if parameter.name in fields and fields[parameter.name].metadata["read_only"]:
-                return SetParametersResult(
-                    successful=False,
-                    reason=f"{parameter.name} is fixed while the node runs: restart it with the new value.",
-                )
         try:
             changed(parameters)
         except SettingError as error:
@@ -64,17 +60,22 @@ def on_settings_changed(node: Node, settings: S, apply: Callable[[S], None], *, 
         nonlocal current
         if any(parameter.name in fields for parameter in parameters):
             current = changed(parameters)
-            apply(current)
+            on_change(current)
 
     node.add_on_set_parameters_callback(check)
     node.add_post_set_parameters_callback(applied)
 
 
-def descriptor(item: dataclasses.Field[Any]) -> ParameterDescriptor:
+def descriptor(item: dataclasses.Field[Any], *, fixed: bool = False) -> ParameterDescriptor:
     """The ROS description of one settings field, shown by `ros2 param describe`."""
     about = item.metadata
     unit = f" [{about['unit']}]" if about["unit"] else ""
-    result = ParameterDescriptor(description=about["description"] + unit, dynamic_typing=True)
+    result = ParameterDescriptor(
+        description=about["description"] + unit,
+        # A whole number must do for a float; the settings class checks types itself.
+        dynamic_typing=True,
+        read_only=fixed or about["read_only"],
+    )
     if about["choices"]:
         result.additional_constraints = "one of " + ", ".join(about["choices"])
     low = -OPEN_END if about["minimum"] is None else about["minimum"]
