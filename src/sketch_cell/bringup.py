@@ -48,7 +48,7 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     twin = cell.machine == "twin"
     port = str(work_folder / "ttyTWIN") if twin else cell.port
     if not twin:
-        _check_port(port)
+        check_port(port)
     sim: dict[str, ParameterValue] = {"use_sim_time": twin and cell.use_sim_time}
     nodes = [
         NodeSpec("picture_source", "planning", parameters={"photo": cell.photo}),
@@ -85,7 +85,8 @@ def share_folder() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-def _check_port(port: str) -> None:
+def check_port(port: str) -> None:
+    """Raise `InputError` where there is no such serial port: a missing one is never simulated."""
     if not port:
         raise InputError(
             "machine grbl needs a port: say which, as in port:=/dev/ttyUSB0 or --port /dev/ttyUSB0."

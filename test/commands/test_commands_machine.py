@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "machine"))
 from machine_board import BoardThread
 
 from sketch_cell.commands.machine import machine
-from sketch_cell.errors import MachineError
+from sketch_cell.errors import InputError, MachineError
 
 
 @pytest.fixture
@@ -50,5 +50,6 @@ def test_options_are_the_machine(stock: BoardThread) -> None:
 
 def test_a_missing_port_is_said_in_words() -> None:
     result = CliRunner().invoke(machine, ["check", "--port", "/dev/nowhere"])
-    assert isinstance(result.exception, MachineError)
+    assert isinstance(result.exception, InputError)
+    assert result.exception.exit_status == 2
     assert "/dev/nowhere" in str(result.exception)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sketch_cell.bringup import check_port
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
@@ -62,6 +63,7 @@ class Visit:
     """One short conversation with the board on a port; nothing moves."""
 
     def __init__(self, port: str, baud: int, board: BoardSettings) -> None:
+        check_port(port)
         self.driver = GrblDriver(board)
         self._session = Session(self.driver, lambda: SerialLink(port, baud))
 

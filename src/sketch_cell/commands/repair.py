@@ -88,7 +88,7 @@ def _repair_folder(source: Path, target: Path, suffix: str, work: Work) -> None:
             try:
                 _repair_file(path, goal, work)
             except InputError as error:
-                console.print(f"{path}: {error}", markup=False)
+                console.print(str(error), markup=False)
                 refused.append(path.name)
             advance(1)
     if refused:
@@ -121,7 +121,7 @@ def _repair_file(source: Path, target: Path, work: Work) -> None:
     data = _bytes_of(source)
     if target.exists() and target.samefile(source):
         raise InputError(f"{target} is the picture to be repaired. Choose another name for OUT.")
-    photo = open_photo(data, work.max_megapixels)
+    photo = _opened(source, data, work)
     if photo.jpeg is not None and photo.jpeg.quality > HIGHEST_QUALITY:
         console.print(
             f"{source} is a JPEG of quality {photo.jpeg.quality}: it is left as it is.", markup=False
@@ -133,6 +133,13 @@ def _repair_file(source: Path, target: Path, work: Work) -> None:
     _save(result, target, format_name)
     if work.compare or work.side_by_side or work.zoom_video:
         _show(photo, result, work)
+
+
+def _opened(path: Path, data: bytes, work: Work) -> Photo:
+    try:
+        return open_photo(data, work.max_megapixels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -187,7 +194,7 @@ def _show(photo: Photo, result: Photo, work: Work) -> None:
 
 def _original(work: Work, shape: tuple[int, ...]) -> Image:
     assert work.compare is not None
-    original = in_eight_bits(finished(open_photo(_bytes_of(work.compare), work.max_megapixels)))
+    original = in_eight_bits(finished(_opened(work.compare, _bytes_of(work.compare), work)))
     if original.ndim == 3 and len(shape) == 2:
         from sketch_cell.picture.quality import luma
 
