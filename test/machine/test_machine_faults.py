@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -222,6 +223,35 @@ def test_emergency_stop_in_homing_loses_the_position_and_in_motion_keeps_it() ->
     job.run(2.0)
     pair.driver.release(pair.now_s)
     assert pair.driver.state is DriverState.IDLE
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+
+
+class Late:
+    """A wire on which every byte takes `steps` steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.under_way = deque([b""] * steps)
+
+    def __call__(self, data: bytes) -> bytes:
+        self.under_way.append(data)
+        return self.under_way.popleft()
+
+
+@pytest.mark.parametrize("before_s", np.arange(0.0, 0.22, 0.02))
+@pytest.mark.parametrize("moving_s", [0.002, 0.01, 0.018, 0.026])
+def test_an_emergency_stop_as_the_motion_sets_off_keeps_the_position(
+    before_s: float, moving_s: float
+) -> None:
+    # A report asked for before the stop says that the board stands; a reset then would be one in motion.
+    pair = Pair(step_s=0.002).ready()
+    pair.to_board, pair.to_host = Late(5), Late(5)
+    pair.run(before_s)
+    pair.driver.append([3.0], [[0.060, 0.050]])
+    pair.run(moving_s)
+    pair.driver.emergency_stop(pair.now_s)
+    pair.run(2.0)
+    pair.driver.release(pair.now_s)
+    assert pair.driver.state is DriverState.IDLE, pair.said()
     assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
 
 

@@ -58,6 +58,7 @@ class Conversation:
     def forget(self) -> None:
         """Nothing is known of the board: the port was opened or lost."""
         self._splitter = grbl.LineSplitter()
+        self._urgent = bytearray()
         self._out = bytearray()
         self.unanswered: deque[Sent] = deque()
         self.unanswered_bytes = 0
@@ -82,8 +83,8 @@ class Conversation:
         self._out += data
 
     def urgent(self, byte: bytes) -> None:
-        """Queue a real-time character before everything else."""
-        self._out[:0] = byte
+        """Queue a real-time character before all lines, but behind those that were as urgent."""
+        self._urgent += byte
 
     def realtime(self, bytes_: bytes) -> None:
         """Queue real-time characters behind what is queued."""
@@ -91,12 +92,13 @@ class Conversation:
 
     def drop_unsent(self) -> None:
         """Forget what has not been taken yet: a stop must not wait behind lines."""
+        self._urgent.clear()
         self._out.clear()
 
     def take(self) -> bytes:
         """What must be written now."""
-        out = bytes(self._out)
-        self._out.clear()
+        out = bytes(self._urgent + self._out)
+        self.drop_unsent()
         return out
 
     def answered(self) -> Sent | None:

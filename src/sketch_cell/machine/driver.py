@@ -64,6 +64,7 @@ class GrblDriver:
         self._feed_percent = 100
         self._asked_s: float | None = None
         self._next_poll_s = -np.inf
+        self._stale_reports = 0
         self.forget_motion()
 
     # -- the link --
@@ -201,7 +202,7 @@ class GrblDriver:
 
     def emergency_stop(self, now_s: float) -> None:
         """Stop from whatever state, at once, and stay so until `release`; never refused."""
-        self._time(now_s)
+        self.wire.now_s = now_s
         if not self.connected or self.state is DriverState.EMERGENCY:
             return
         self._release_wanted = False
@@ -355,6 +356,7 @@ class GrblDriver:
         self.wire.forget()
         self.forget_motion()
         self._asked_s, self._next_poll_s = None, -np.inf
+        self._stale_reports = 0
         self._work_offset_mm = None
         self._release_wanted = False
 
@@ -456,7 +458,8 @@ class GrblDriver:
         if position is None:
             return
         self._machine_mm = position
-        if self.wire.waits_for(REPORT) or (self.wire.waits_for(STANDING) and _stands(status)):
+        fresh, self._stale_reports = self._stale_reports == 0, max(self._stale_reports - 1, 0)
+        if self.wire.waits_for(REPORT) or (self.wire.waits_for(STANDING) and fresh and _stands(status)):
             self.wire.hear(status)
             self.wire.reply(True)
         if self.homed:
@@ -586,6 +589,8 @@ class GrblDriver:
         self.wire.drop_unsent()
         self.wire.urgent(grbl.HOLD)
         self.stream.drop_unsent()
+        # A report asked for before the hold may still say that the board stands while a line sets off.
+        self._stale_reports = int(self._asked_s is not None)
         self._asked_s, self._next_poll_s = None, self.wire.now_s
         self.become(DriverState.STOPPING, reason)
         self.wire.start(scripts.stop(self, after, reason))
