@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import psutil
@@ -66,3 +67,12 @@ def test_nodes_end_with_a_runner_that_was_killed(parameters, tmp_path):
     os.kill(child, 9)
     os.waitpid(child, 0)
     wait_until(lambda: not node.is_running() or node.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_ctrl_c_waits_for_the_next_check_and_the_handlers_come_back(parameters, tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with CellProcesses([], parameter_file=parameters, log_folder=tmp_path) as processes:
+        signal.raise_signal(signal.SIGINT)  # nothing is raised here, where a callback could swallow it
+        with pytest.raises(KeyboardInterrupt):
+            processes.check()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

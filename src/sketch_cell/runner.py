@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sketch_cell.bringup import NodeSpec, ParameterValue
 from sketch_cell.errors import SketchCellError
@@ -17,6 +18,7 @@ from sketch_cell.errors import SketchCellError
 # A node gets this long to let go of its hardware before it is killed; the whole stop takes under 3 s.
 STOP_WITHIN_S = 2.0
 LAST_WORDS_LINES = 6
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Set for every node: it ends with its runner, even when that is killed (see ros/process.py).
 PARENT_VARIABLE = "SKETCH_CELL_PARENT"
 
@@ -37,8 +39,12 @@ class CellProcesses:
             self._arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
         self._log_folder = log_folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._handlers: dict[signal.Signals, Any] = {}
+        self._interrupted = False
 
     def __enter__(self) -> CellProcesses:
+        # A KeyboardInterrupt raised wherever the signal finds us can be lost in a library's callback.
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in ENDING_SIGNALS}
         try:
             for node in self._nodes:
                 self._processes[node.name] = self._start(node)
@@ -66,8 +72,16 @@ class CellProcesses:
                 start_new_session=True,
             )
 
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
+
     def check(self) -> None:
-        """Raise `NodeDied` with the name and the last words of a node that has ended."""
+        """Raise `KeyboardInterrupt` after Ctrl-C, `NodeDied` with the name and last words of a node that has ended.
+
+        Call it ten times a second: between entering and leaving the context only this reacts to Ctrl-C.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
         for name, process in self._processes.items():
             status = process.poll()
             if status is not None:
@@ -86,11 +100,11 @@ class CellProcesses:
 
     def stop(self) -> None:
         """Ask every node to end, wait, and kill what is left; a second Ctrl-C does not cut this short."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._stop()
         finally:
-            signal.signal(signal.SIGINT, before)
+            while self._handlers:
+                signal.signal(*self._handlers.popitem())
 
     def _stop(self) -> None:
         for process in self._processes.values():
