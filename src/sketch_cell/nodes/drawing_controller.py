@@ -54,7 +54,6 @@ MACHINE_STATES = {
     "offline": MachineState.ABSENT,
     "connecting": MachineState.ABSENT,
 }
-GLASS_M = (0.153, 0.107)
 
 
 class DrawingControllerNode(Node):
@@ -101,13 +100,13 @@ class DrawingControllerNode(Node):
         if self._job is not None and self._job.state in (JobState.HOMING, JobState.DRAWING, JobState.PAUSED):
             self.get_logger().warning("A new line came while drawing: it is ignored. Abort first.")
             return
+        line = path_from_bytes(data)
         try:
-            self._job = Job(path_from_bytes(data).array, self._control, *self._parts)
+            self._job = Job(line.array, self._control, *self._parts)
         except SketchCellError as error:
             self.get_logger().error(str(error))
             return
-        self._markers.plan(self._job.line.xy_m)
-        self._watchers = 0
+        self._markers.plan(self._job.line.xy_m, line.frame)
 
     def _on_machine(self, message: DiagnosticStatus) -> None:
         self._machine = MACHINE_STATES.get(message.message, MachineState.FAULT)
@@ -175,7 +174,7 @@ class DrawingControllerNode(Node):
             future.add_done_callback(partial(self._on_answer, order, self._job))
         if outputs.status.state is JobState.DRAWING:
             self._trajectory.publish(self._message(outputs))
-            if self._watchers and self._job.tip_m is not None:
+            if self._job.tip_m is not None:
                 self._markers.drawn(self._job.tip_m, self._job.error_m)
         self._tell(outputs)
 
@@ -213,8 +212,8 @@ class DrawingControllerNode(Node):
         """Markers, only while somebody looks."""
         watchers = self._drawn.get_subscription_count()
         if watchers and self._job is not None:
-            stamp = self.get_clock().now().to_msg()
-            self._drawn.publish(self._markers.take(stamp, GLASS_M, everything=watchers > self._watchers))
+            now_ns = self.get_clock().now().nanoseconds
+            self._drawn.publish(self._markers.take(now_ns, everything=watchers > self._watchers))
         self._watchers = watchers
 
 

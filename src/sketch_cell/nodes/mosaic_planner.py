@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from sketch_cell.mosaic.colour import srgb_from_linear
@@ -20,7 +18,7 @@ from sketch_cell.mosaic.placements import place
 from sketch_cell.mosaic.settings import MosaicSettings
 from sketch_cell.mosaic.stock import read_stock
 from sketch_cell.ros.messages import image_bytes
-from sketch_cell.ros.mosaic_messages import markers, point_cloud
+from sketch_cell.ros.mosaic_messages import mosaic_markers_bytes, placements_bytes
 from sketch_cell.ros.planner import PlannerNode
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
@@ -51,16 +49,16 @@ class MosaicPlannerNode(PlannerNode):
         return f"{mosaic.layout.sweets} sweets"
 
     def _publish(self, mosaic: Mosaic, stamp_ns: int) -> None:
-        header = Header(frame_id=self.frame, stamp=Time(nanoseconds=stamp_ns).to_msg())
         placements = place(mosaic, self.settings.pitch_m, self.settings.sweet_height_m)
         drawn = srgb_from_linear(mosaic.picture(pixels_per_pitch(mosaic)))
         self._image.publish(image_bytes(drawn, stamp_ns, self.frame))
-        self._placements.publish(point_cloud(placements, header))
+        self._placements.publish(placements_bytes(placements, stamp_ns, self.frame))
         size_m = (mosaic.layout.width * self.settings.pitch_m, mosaic.layout.height * self.settings.pitch_m)
         across_m, up_m = self.settings.pitch_m, self.settings.sweet_height_m
         sweet_m = (across_m, up_m, across_m) if mosaic.layout.kind == "side" else (across_m, across_m, up_m)
         card = srgb_from_linear(mosaic.card)
-        self._markers.publish(markers(placements, sweet_m, size_m, card, header))
+        shown = mosaic_markers_bytes(placements, sweet_m, size_m, card, stamp_ns, self.frame)
+        self._markers.publish(shown)
 
 
 def main() -> None:

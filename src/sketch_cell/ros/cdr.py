@@ -8,6 +8,10 @@ own size (OMG DDS-RTPS 2.2, section 10).
 from __future__ import annotations
 
 import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 ENCAPSULATION = b"\x00\x01\x00\x00"
 
@@ -39,9 +43,20 @@ class CdrWriter:
         self.number("I", stamp_ns % 1_000_000_000)
         self.text(frame)
 
+    def numbers(self, dtype: str, values: ArrayLike) -> None:
+        """Append many primitives of one little-endian numpy type, without their count."""
+        packed = np.ascontiguousarray(values, dtype)
+        if packed.size:
+            self.align(packed.itemsize)
+            self._parts += packed.reshape(-1).view(np.uint8).data
+
     def raw(self, data: bytes | memoryview) -> None:
         """Append bytes as they are."""
         self._parts += data
+
+    def __len__(self) -> int:
+        """Bytes so far, without the encapsulation header: where the next field would be."""
+        return len(self._parts) - 4
 
     def finish(self) -> bytes:
         """The whole message."""
@@ -70,6 +85,12 @@ class CdrReader:
             raise ValueError("the message ends too early") from error
         self.offset += struct.calcsize(code)
         return int(value)
+
+    def numbers(self, dtype: str, count: int) -> NDArray[Any]:
+        """Read `count` primitives of one little-endian numpy type, without a copy."""
+        if count:
+            self.align(np.dtype(dtype).itemsize)
+        return np.frombuffer(self.raw(count * np.dtype(dtype).itemsize), dtype)
 
     def text(self) -> str:
         """Read a string."""

@@ -1,83 +1,120 @@
-"""A drawing as RViz markers: outline of the glass, planned line, drawn line coloured by its deviation, tip."""
+"""A drawing as RViz markers: outline of the glass, planned and drawn line, deviation as colour, tip."""
 
 from __future__ import annotations
 
+from array import array
+from dataclasses import replace
+
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point
 from numpy.typing import NDArray
-from std_msgs.msg import ColorRGBA
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
+
+from sketch_cell.ros.marker_messages import MarkerParts, flat, marker_array_bytes
 
 Array = NDArray[np.float64]
 
-FRAME = "screen"
+GLASS_M = (0.153, 0.107)
 LINE_WIDTH_M = 0.0006
 WORST_M = 0.0006  # a deviation of one line width is shown in full red
+SPACING_M = 2e-4  # points of the drawn line
+PIECE = 1000  # points of one marker: a message holds what is new, never the whole drawing again
+ABOVE_M = 0.0002  # colours lie just above the line that they tell of
+GREY, BLUE, YELLOW, RED = (
+    (0.2, 0.2, 0.2, 1.0),
+    (0.4, 0.6, 1.0, 0.5),
+    (1.0, 0.8, 0.0, 1.0),
+    (0.8, 0.1, 0.1, 1.0),
+)
 
 
 class DrawingMarkers:
-    """Collects what was drawn and hands it out in pieces, so that no message grows with the drawing."""
+    """Collects what was drawn and hands it out in pieces of a fixed size."""
 
     def __init__(self) -> None:
-        self._planned: Marker | None = None
-        self._pieces: list[Marker] = []
-        self._points: list[Point] = []
-        self._colours: list[ColorRGBA] = []
-        self._new = 0
+        self._frame = "screen"
+        self._plan_m: Array = np.zeros((0, 2))
+        self._drawn = array("d")  # x, y, deviation of each point
+        self._handed_out = 0
+        self._fresh = True
 
-    def plan(self, line_m: Array) -> None:
-        """A new line (N, 2) [m, screen]: forget what was drawn."""
-        self.__init__()  # type: ignore[misc]
-        self._planned = _strip(
-            "planned", 0, line_m, ColorRGBA(r=0.4, g=0.6, b=1.0, a=0.5), 0.3 * LINE_WIDTH_M
-        )
+    def plan(self, line_m: Array, frame: str = "screen") -> None:
+        """A new line (N, 2) [m] in the screen's `frame`: forget what was drawn."""
+        self._frame, self._plan_m = frame, line_m
+        self._drawn = array("d")
+        self._handed_out, self._fresh = 0, True
 
     def drawn(self, tip_m: Array, deviation_m: float) -> None:
         """The stylus is believed to be at tip_m (2,) [m], this far off the line."""
-        point = Point(x=float(tip_m[0]), y=float(tip_m[1]))
-        last = self._points[-1] if self._points else None
-        if last is None or abs(last.x - point.x) + abs(last.y - point.y) > 1e-4:
-            share = min(deviation_m / WORST_M, 1.0)
-            self._points.append(point)
-            self._colours.append(ColorRGBA(r=share, g=1.0 - share, b=0.1, a=1.0))
+        x, y = float(tip_m[0]), float(tip_m[1])
+        if not self._drawn or abs(self._drawn[-3] - x) + abs(self._drawn[-2] - y) > SPACING_M:
+            self._drawn.extend((x, y, deviation_m))
 
-    def take(self, stamp: Time, outline_m: tuple[float, float], everything: bool) -> MarkerArray:
-        """What is new since the last call, or `everything` for somebody who has just joined."""
-        if len(self._points) > 1:
-            piece = _marker("drawn", len(self._pieces), Marker.LINE_STRIP, LINE_WIDTH_M)
-            piece.points, piece.colors = self._points, self._colours
-            self._pieces.append(piece)
-            self._points, self._colours = self._points[-1:], self._colours[-1:]
-        markers = self._pieces[0 if everything else self._new :]
-        self._new = len(self._pieces)
-        if everything:
-            markers = [_outline(*outline_m), *([self._planned] if self._planned else []), *markers]
-        if self._points:
-            tip = _marker("tip", 0, Marker.SPHERE, 0.003)
-            tip.color = ColorRGBA(r=1.0, g=0.8, b=0.0, a=1.0)
-            tip.pose.position = self._points[-1]
-            markers = [*markers, tip]
-        for marker in markers:
-            marker.header.stamp = stamp
-        return MarkerArray(markers=markers)
+    def take(self, stamp_ns: int, outline_m: tuple[float, float] = GLASS_M, *, everything: bool) -> bytes:
+        """A MarkerArray of what is new since the last call, or `everything` for somebody who has just joined."""
+        markers: list[MarkerParts] = []
+        if everything or self._fresh:
+            self._handed_out, self._fresh = 0, False
+            markers += self._whole(outline_m)
+        points = np.frombuffer(self._drawn, np.float64).reshape(-1, 3).copy()
+        for piece in range(max(self._handed_out - 1, 0) // PIECE, max(len(points) - 1, 0) // PIECE + 1):
+            markers += self._piece(piece, points[piece * PIECE : (piece + 1) * PIECE + 1])
+        self._handed_out = len(points)
+        if len(points):
+            markers.append(self._tip(points[-1]))
+        return marker_array_bytes([_stamped(marker, stamp_ns) for marker in markers])
+
+    def _whole(self, outline_m: tuple[float, float]) -> list[MarkerParts]:
+        """What belongs to a drawing from its beginning; the markers of the one before go."""
+        width_m, height_m = outline_m
+        corners = np.array([[0, 0], [width_m, 0], [width_m, height_m], [0, height_m], [0, 0]])
+        return [
+            MarkerParts(self._frame, "", 0, Marker.ARROW, action=Marker.DELETEALL),
+            self._strip("outline", 0, flat(corners), RED, 0.001),
+            *(
+                [self._strip("planned", 0, flat(self._plan_m), BLUE, 0.3 * LINE_WIDTH_M)]
+                if len(self._plan_m)
+                else []
+            ),
+        ]
+
+    def _piece(self, number: int, points: Array) -> list[MarkerParts]:
+        """One stretch of the drawn line, and its deviation as colour."""
+        if len(points) < 2:
+            return []
+        place = flat(points[:, :2])
+        raised = place + np.array([0.0, 0.0, ABOVE_M])
+        return [
+            self._strip("drawn", number, place, GREY, LINE_WIDTH_M),
+            self._strip("deviation", number, raised, GREY, 0.6 * LINE_WIDTH_M, points[:, 2]),
+        ]
+
+    def _strip(
+        self,
+        namespace: str,
+        number: int,
+        points_m: Array,
+        rgba: tuple[float, float, float, float],
+        width_m: float,
+        deviation_m: Array | None = None,
+    ) -> MarkerParts:
+        colours = np.zeros((0, 4), np.float32) if deviation_m is None else _colours(deviation_m)
+        scale_m = (width_m, 0.0, 0.0)
+        return MarkerParts(
+            self._frame, namespace, number, Marker.LINE_STRIP, scale_m, rgba, points_m, colours
+        )
+
+    def _tip(self, point: Array) -> MarkerParts:
+        pose = (float(point[0]), float(point[1]), ABOVE_M, 0.0, 0.0, 0.0, 1.0)
+        return MarkerParts(self._frame, "tip", 0, Marker.SPHERE, (0.003, 0.003, 0.003), YELLOW, pose=pose)
 
 
-def _marker(namespace: str, number: int, kind: int, size_m: float) -> Marker:
-    marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
-    marker.header.frame_id = FRAME
-    marker.pose.orientation.w = 1.0
-    marker.scale.x = marker.scale.y = marker.scale.z = size_m
-    return marker
+def _stamped(marker: MarkerParts, stamp_ns: int) -> MarkerParts:
+    return replace(marker, stamp_ns=stamp_ns)
 
 
-def _strip(namespace: str, number: int, line_m: Array, colour: ColorRGBA, width_m: float) -> Marker:
-    marker = _marker(namespace, number, Marker.LINE_STRIP, width_m)
-    marker.color = colour
-    marker.points = [Point(x=x, y=y) for x, y in line_m.tolist()]
-    return marker
-
-
-def _outline(width_m: float, height_m: float) -> Marker:
-    corners = np.array([[0, 0], [width_m, 0], [width_m, height_m], [0, height_m], [0, 0]], dtype=float)
-    return _strip("outline", 0, corners, ColorRGBA(r=0.8, g=0.1, b=0.1, a=1.0), 0.001)
+def _colours(deviation_m: Array) -> NDArray[np.float32]:
+    """From green on the line to red at `WORST_M`, rgba (N, 4)."""
+    share = np.clip(deviation_m / WORST_M, 0.0, 1.0)
+    return np.column_stack([share, 1.0 - share, np.full(len(share), 0.1), np.ones(len(share))]).astype(
+        np.float32
+    )

@@ -46,7 +46,7 @@ def path_bytes(
     times_ns = (
         np.full(len(xy), stamp_ns, np.int64) if times_s is None else np.round(times_s * 1e9).astype(np.int64)
     )
-    offset = len(writer.finish()) - 4
+    offset = len(writer)
     # Poses end on a multiple of 8, so only the first can be padded differently from the rest.
     for part in (slice(0, 1), slice(1, None)):
         if len(xy[part]):
