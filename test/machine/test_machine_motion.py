@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_from_knobs
-from sketch_cell.machine.motion import MotionSettings, draw_time_s, vertex_times_s
+from sketch_cell.machine.motion import MotionSettings, draw_time_s, passage, vertex_times_s
 
 SETTINGS = MotionSettings(feed_m_per_s=0.04, acceleration_m_per_s2=0.5, step_m=0.0)
 paths = arrays(
@@ -99,3 +99,22 @@ def test_knobs_and_screen_are_inverse(xy: np.ndarray) -> None:
 def test_one_turn_is_36_mm() -> None:
     assert knobs_from_screen([0.036, -0.018]) == pytest.approx([2 * math.pi, -math.pi])
     assert screen_from_knobs(2 * math.pi, KnobSettings(travel_per_turn_m=0.05)) == pytest.approx(0.05)
+
+
+def test_the_passage_goes_through_every_vertex_when_the_vertex_times_say() -> None:
+    rng = np.random.default_rng(4)
+    xy = np.cumsum(rng.normal(0, 0.002, (50, 2)), axis=0)
+    times, places = passage(xy)
+    assert (np.diff(times) >= 0).all() and (np.diff(places) >= 0).all()
+    assert np.allclose(np.interp(np.arange(50), places, times), vertex_times_s(xy), atol=1e-9)
+
+
+def test_the_passage_speeds_up_and_slows_down_within_a_segment() -> None:
+    # From rest to rest over 4 mm with 0.5 m/s2 and 40 mm/s: 0.08 s up over 1.6 mm, 0.02 s even, 0.08 s down.
+    times, places = passage([[0.0, 0.0], [0.004, 0.0]], MotionSettings(step_m=0.0))
+    for time_s, x_m in ((0.04, 0.0004), (0.08, 0.0016), (0.1, 0.0024), (0.14, 0.0036), (0.18, 0.004)):
+        assert np.interp(time_s, times, places) * 0.004 == pytest.approx(x_m, abs=1e-9)
+
+
+def test_a_passage_without_motion_is_one_moment() -> None:
+    assert [part.tolist() for part in passage([[0.01, 0.02], [0.01, 0.02]])] == [[0.0], [0.0]]

@@ -8,6 +8,7 @@ trapezoid of speed. Legend of suffixes: `_sq` is a speed squared [m2/s2].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
+RAMP_PARTS = 4  # a ramp drawn as four straight pieces is off by less than 0.03 mm at 40 mm/s
 STRAIGHT = 0.999999  # cosine beyond which Grbl takes a junction for straight on, or for a full reversal
 
 
@@ -58,6 +60,65 @@ def vertex_times_s(
     Vertices within one motor step of each other take no time. Raises ValueError for a wrong shape, or a speed
     that is not positive.
     """
+    points, feed, settings = _checked(xy, settings, feed_m_per_s)
+    length, blocks = _blocks(points, feed, settings)
+    times = np.zeros(len(points))
+    if blocks is not None:
+        times[1:][length > 0] = blocks.phases_s().sum(axis=1)
+    return np.cumsum(times)
+
+
+def passage(
+    xy: ArrayLike, settings: MotionSettings | None = None, feed_m_per_s: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """When the board is where along xy (N, 2) [m]: times (K,) [s] from 0, and places (K,) from 0 to N - 1.
+
+    A place is the number of a vertex plus the share of the segment after it. Between the entries both grow evenly:
+    ramps of speed come in `RAMP_PARTS` parts. Arguments and errors as for `vertex_times_s`.
+    """
+    points, feed, settings = _checked(xy, settings, feed_m_per_s)
+    length, blocks = _blocks(points, feed, settings)
+    if blocks is None:
+        return np.zeros(min(len(points), 1)), np.zeros(min(len(points), 1))
+    times, distances = blocks.course()
+    first = np.flatnonzero(length > 0)
+    ends = np.concatenate([[0.0], np.cumsum(blocks.phases_s().sum(axis=1))[:-1]])
+    places = first[:, None] + np.minimum(distances / length[first, None], 1.0)
+    return np.append(0.0, (ends[:, None] + times).ravel()), np.append(first[0], places.ravel())
+
+
+class _Blocks(NamedTuple):
+    """Trapezoids of speed, all (M,): length [m], acceleration [m/s2], entry, peak and exit speed [m/s]."""
+
+    length: Array
+    acceleration: Array
+    entry: Array
+    peak: Array
+    exit: Array
+
+    def phases_s(self) -> Array:
+        """Seconds (M, 3) of speeding up, going evenly and slowing down."""
+        up, down = (self.peak - self.entry) / self.acceleration, (self.peak - self.exit) / self.acceleration
+        even = self.length - ((self.peak + self.entry) * up + (self.peak + self.exit) * down) / 2
+        return np.stack([up, np.maximum(even, 0.0) / self.peak, down], axis=1)
+
+    def course(self) -> tuple[Array, Array]:
+        """Times [s] and distances [m] (M, 2 RAMP_PARTS + 1) within each block, its start left out."""
+        up, even, down = self.phases_s().T
+        share = np.arange(1, RAMP_PARTS + 1) / RAMP_PARTS
+        rising, falling = up[:, None] * share, down[:, None] * (1 - share[::-1])
+        a = self.acceleration[:, None]
+        risen = self.entry[:, None] * rising + a / 2 * rising**2
+        left = down[:, None] - falling
+        fallen = self.length[:, None] - (self.exit[:, None] * left + a / 2 * left**2)
+        times = np.column_stack([rising, (up + even)[:, None] + falling, up + even + down])
+        return times, np.column_stack([risen, fallen, self.length])
+
+
+def _checked(
+    xy: ArrayLike, settings: MotionSettings | None, feed_m_per_s: ArrayLike | None
+) -> tuple[Array, Array, MotionSettings]:
+    """Points (N, 2) as the board rounds them, and the nominal feed (N-1,) of each segment."""
     settings = settings or MotionSettings()
     points = np.asarray(xy, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -70,27 +131,23 @@ def vertex_times_s(
     )
     if (feed <= 0).any():
         raise ValueError("a feed must be positive")
+    return points, feed, settings
+
+
+def _blocks(points: Array, feed: Array, settings: MotionSettings) -> tuple[Array, _Blocks | None]:
+    """Lengths (N-1,) [m] of all segments, and the speeds of those that move; None where none does."""
     steps = np.diff(points, axis=0)
     length = np.hypot(steps[:, 0], steps[:, 1])
     moving = length > 0
-    times = np.zeros(len(points))
-    if moving.any():
-        unit = steps[moving] / length[moving, None]
-        times[1:][moving] = _block_times(unit, length[moving], feed[moving], settings)
-    return np.cumsum(times)
-
-
-def _block_times(unit: Array, length: Array, feed: Array, settings: MotionSettings) -> Array:
-    """Seconds (M,) of each block, given its direction (M, 2), length (M,) [m] and feed (M,) [m/s]."""
+    if not moving.any():
+        return length, None
+    unit, long = steps[moving] / length[moving, None], length[moving]
     acceleration = per_axis_limit(unit, settings.acceleration_m_per_s2)
-    nominal_sq = np.minimum(feed, per_axis_limit(unit, settings.max_rate_m_per_s)) ** 2
-    entry_sq = _entry_speeds_sq(unit, length, acceleration, nominal_sq, settings)
+    nominal_sq = np.minimum(feed[moving], per_axis_limit(unit, settings.max_rate_m_per_s)) ** 2
+    entry_sq = _entry_speeds_sq(unit, long, acceleration, nominal_sq, settings)
     exit_sq = np.append(entry_sq[1:], 0.0)
-    peak_sq = np.minimum(nominal_sq, acceleration * length + (entry_sq + exit_sq) / 2)
-    peak, twice = np.sqrt(peak_sq), 2 * acceleration
-    cruise = length - (peak_sq - entry_sq) / twice - (peak_sq - exit_sq) / twice
-    ramps = (2 * peak - np.sqrt(entry_sq) - np.sqrt(exit_sq)) / acceleration
-    return np.asarray(ramps + np.maximum(cruise, 0.0) / peak)
+    peak_sq = np.minimum(nominal_sq, acceleration * long + (entry_sq + exit_sq) / 2)
+    return length, _Blocks(long, acceleration, np.sqrt(entry_sq), np.sqrt(peak_sq), np.sqrt(exit_sq))
 
 
 def per_axis_limit(unit: Array, limit: float) -> Array:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sketch_cell.machine.motion import MotionSettings, vertex_times_s
+from sketch_cell.machine.motion import MotionSettings, passage
 
 Point = tuple[float, float]
 
@@ -109,14 +109,15 @@ class Timeline:
         return Match(t0 + share * (t1 - t0), distance)
 
     def foretold(self, timeline_s: float, limits: MotionSettings) -> tuple[list[float], list[float]]:
-        """Seconds from the given place to the vertices around it, by the board's rules, and their times."""
+        """How the board moves around the given place by its own rules: seconds from there, and timeline times."""
         here = bisect_right(self.times, timeline_s)
         part = slice(max(here - CONTEXT, 0), here + AHEAD)
         times = self.times[part]
         if len(times) < 2:
             return [0.0] * len(times), times
-        passed = vertex_times_s(self.points[part], limits, np.maximum(self.feeds[part][1:], 1e-4))
-        return (passed - np.interp(timeline_s, times, passed)).tolist(), times
+        passed, places = passage(self.points[part], limits, np.maximum(self.feeds[part][1:], 1e-4))
+        course = np.interp(places, np.arange(len(times)), times)
+        return (passed - np.interp(timeline_s, course, passed)).tolist(), course.tolist()
 
 
 def _cost(match: Match, expected_s: float) -> tuple[float, float]:
