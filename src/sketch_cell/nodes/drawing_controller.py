@@ -201,6 +201,8 @@ class DrawingControllerNode(Node):
         waiting = status.state is JobState.IDLE and self._machine is MachineState.ABSENT
         if news == self._told or waiting:
             return
+        if news[:2] != self._told[:2]:
+            self.get_logger().info(f"job {status.state.value}{status.reason and ': ' + status.reason}")
         self._told = news
         level = DiagnosticStatus.ERROR if status.state is JobState.FAILED else DiagnosticStatus.OK
         level = DiagnosticStatus.WARN if status.state is JobState.PAUSED else level

@@ -69,7 +69,7 @@ class PictureSource:
             return None
         self._seen.add(key)
         data = load_photo_file(path, self._settings.max_megapixels)
-        return Picture(str(path), data, path.suffix.lower().lstrip(".").replace("jpg", "jpeg"))
+        return Picture(str(path), data, file_format(path))
 
     def _from_camera(self, device: Path) -> Picture:
         if self._camera is None:
@@ -94,6 +94,11 @@ def load_photo_file(path: Path, max_megapixels: float) -> bytes:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return data
+
+
+def file_format(path: Path) -> str:
+    """The format of a picture file as sensor_msgs/CompressedImage names it, by its suffix."""
+    return path.suffix.lower().lstrip(".").replace("jpg", "jpeg")
 
 
 def _files(place: Path) -> list[Path]:
