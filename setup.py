@@ -9,6 +9,7 @@ NODES = [
     "camera_source",
     "deblocker",
     "drawing_controller",
+    "job_queue",
     "line_planner",
     "mosaic_planner",
     "picture_source",
@@ -41,6 +42,6 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": ["sketch-cell = sketch_cell.cli:main"]
-        + [f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES]
+        + [f"{node} = {PACKAGE}.start:main" for node in NODES]
     },
 )

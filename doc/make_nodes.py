@@ -16,6 +16,7 @@ from sketch_cell.ros.parameters import OPEN_END
 PAGE = Path(__file__).parent / "nodes.md"
 NODES = (
     "picture_source",
+    "job_queue",
     "deblocker",
     "line_planner",
     "mosaic_planner",

@@ -4,47 +4,117 @@ from __future__ import annotations
 
 import pytest
 
-from sketch_cell.bringup import CellSettings, cell_nodes, parameter_file
+from sketch_cell.bringup import CellSettings, cell_nodes, executable, managed, parameter_file
 from sketch_cell.errors import InputError
 
 
-def names(cell, tmp_path):
-    return {spec.name for spec in cell_nodes(cell, work_folder=tmp_path)}
+def specs(cell, tmp_path):
+    return {spec.name: spec for spec in cell_nodes(cell, work_folder=tmp_path)}
+
+
+def install(tmp_path, monkeypatch, *packages):
+    """A prefix in which each package has an executable of its own name."""
+    for package in packages:
+        path = tmp_path / "prefix" / "lib" / package / package
+        path.parent.mkdir(parents=True)
+        path.touch(mode=0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "prefix"))
+
+
+@pytest.fixture
+def real(tmp_path):
+    """A real machine with its camera, as far as the file system can tell."""
+    port, camera = tmp_path / "ttyUSB0", tmp_path / "video0"
+    port.touch()
+    camera.touch()
+    return {"machine": "grbl", "port": str(port), "camera": str(camera)}
 
 
 def test_the_twin_brings_its_own_machine_and_both_ends_share_its_port(tmp_path):
-    specs = {spec.name: spec for spec in cell_nodes(CellSettings(photo="a.jpg"), work_folder=tmp_path)}
-    assert specs["twin"].parameters["port"] == specs["stepper_driver"].parameters["port"]
-    assert specs["tip_tracker"].parameters["use_sim_time"] is True
+    found = specs(CellSettings(photo="a.jpg"), tmp_path)
+    assert found["twin"].parameters["port"] == found["stepper_driver"].parameters["port"]
+    assert found["tip_tracker"].parameters["use_sim_time"] is True
 
 
 def test_without_a_camera_loop_nobody_looks_for_the_tip(tmp_path):
-    assert "tip_tracker" not in names(CellSettings(loop="open"), tmp_path)
-    assert "tip_tracker" in names(CellSettings(loop="closed"), tmp_path)
+    assert "tip_tracker" not in specs(CellSettings(loop="open"), tmp_path)
+    assert "tip_tracker" in specs(CellSettings(loop="closed"), tmp_path)
 
 
 def test_sweets_are_planned_only_when_asked_for(tmp_path):
-    assert "mosaic_planner" not in names(CellSettings(), tmp_path)
-    assert "mosaic_planner" in names(CellSettings(mosaic=True), tmp_path)
+    assert "mosaic_planner" not in specs(CellSettings(), tmp_path)
+    assert "mosaic_planner" in specs(CellSettings(mosaic=True), tmp_path)
 
 
-def test_a_real_board_has_no_twin_and_no_simulated_time(tmp_path):
-    port = tmp_path / "ttyUSB0"
-    port.touch()
-    cell = CellSettings(machine="grbl", port=str(port), camera="/dev/video0")
-    specs = {spec.name: spec for spec in cell_nodes(cell, work_folder=tmp_path)}
-    assert "twin" not in specs
-    assert specs["camera_source"].parameters["device"] == "/dev/video0"
-    assert specs["stepper_driver"].parameters["use_sim_time"] is False
+def test_a_queue_takes_the_place_of_the_picture_source(tmp_path):
+    found = specs(CellSettings(queue=True, photo="photos"), tmp_path)
+    assert found["job_queue"].parameters["photo"] == "photos"
+    assert "picture_source" not in found
 
 
-def test_a_missing_port_is_an_error_never_a_simulation(tmp_path):
-    with pytest.raises(InputError, match="/dev/nowhere does not exist"):
-        names(CellSettings(machine="grbl", port="/dev/nowhere"), tmp_path)
-    with pytest.raises(InputError, match="needs a port"):
-        names(CellSettings(machine="grbl"), tmp_path)
+def test_a_real_board_has_no_twin_and_no_simulated_time(tmp_path, real):
+    found = specs(CellSettings(**real), tmp_path)
+    assert "twin" not in found
+    assert found["camera_source"].parameters["device"] == real["camera"]
+    assert found["stepper_driver"].parameters["use_sim_time"] is False
+
+
+def test_a_camera_that_others_run_is_not_opened(tmp_path, real):
+    assert "camera_source" not in specs(CellSettings(**{**real, "camera": "topic"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"port": "/dev/nowhere"}, "/dev/nowhere does not exist"),
+        ({"port": ""}, "needs a port"),
+        ({"camera": "/dev/video99"}, "/dev/video99 does not exist"),
+        ({"camera": "twin"}, "needs a camera"),
+        ({"machine": "twin"}, "has its own camera"),
+        ({"namespace": "two words"}, "namespace two words"),
+        ({"mount_frame": "table", "mount_pose": "1 2 3"}, "six numbers"),
+        ({"mount_frame": "table", "mount_pose": "1 2 3 4 5 nan"}, "six numbers"),
+        ({"rviz": True}, "rviz2 is not installed"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_sentence(tmp_path, real, monkeypatch, wrong, words):
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "")
+    with pytest.raises(InputError, match=words) as told:
+        specs(CellSettings(**{**real, **wrong}), tmp_path)
+    assert "\n" not in str(told.value)
 
 
 def test_a_missing_parameters_file_is_named():
     with pytest.raises(InputError, match=r"nothing\.yaml does not exist"):
         parameter_file(CellSettings(params_file="nothing.yaml"))
+
+
+def test_cells_side_by_side_share_no_frame_and_no_clock(tmp_path):
+    left, right = (
+        specs(CellSettings(namespace=name, mosaic=True, photo="a.jpg"), tmp_path)
+        for name in ("left", "right")
+    )
+    for name, frame in (("tip_tracker", "screen"), ("line_planner", "screen"), ("mosaic_planner", "board")):
+        assert left[name].parameters["frame"] == f"left/{frame}"
+        assert right[name].parameters["frame"] == f"right/{frame}"
+    assert left["twin"].parameters["frame_prefix"] == "left/"
+    assert all(spec.remaps["/clock"] == "clock" for spec in left.values())
+
+
+def test_a_namespace_may_be_written_with_slashes():
+    assert CellSettings(namespace="/hall/left/").frame_prefix == "hall/left/"
+
+
+def test_managed_nodes_wait_to_be_configured(tmp_path):
+    for spec in managed(cell_nodes(CellSettings(), work_folder=tmp_path)):
+        assert (spec.parameters.get("autostart") is False) == spec.lifecycle
+
+
+def test_the_robot_model_and_rviz_come_with_their_packages(tmp_path, monkeypatch):
+    assert "robot_state_publisher" not in specs(CellSettings(), tmp_path)
+    install(tmp_path, monkeypatch, "robot_state_publisher", "rviz2")
+    assert executable("rviz2", "rviz2")
+    found = specs(CellSettings(rviz=True, namespace="left", mount_frame="table"), tmp_path)
+    assert 'link="table"' in found["robot_state_publisher"].parameters["robot_description"]
+    assert found["rviz2"].arguments[-2:] == ("-f", "left/screen")
+    assert not found["rviz2"].required

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sketch_cell.errors import InputError
+from sketch_cell.robot import robot_description
 from sketch_cell.settings import Settings, setting
 
 ParameterValue = bool | int | float | str
 
+PACKAGE = "sketch_cell"
 # What a person calls the loop -> what the controller calls it.
 LOOPS = {"closed": "camera", "open": "open", "backlash": "backlash", "homing": "homing"}
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+TWIN_START_S = 60.0  # the twin's port and its answer may take so long on a busy computer
+GROUPS = ("machine", "vision", "planning", "display")
+NAMESPACE_PATTERN = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 
 
 @dataclass(frozen=True)
 class CellSettings(Settings):
-    """What one says when starting a cell: the launch arguments, and the options of `sketch-cell demo`."""
+    """What one says when starting a cell: the launch arguments, and the options of `sketch-cell bringup`."""
 
     machine: str = setting("twin", "what draws", choices=("twin", "grbl"))
     port: str = setting("", "serial port of the Grbl board, such as /dev/ttyUSB0 (machine grbl)")
@@ -26,18 +34,40 @@ class CellSettings(Settings):
     camera: str = setting("twin", "twin, a device such as /dev/video0, or topic: an image topic that exists")
     loop: str = setting("closed", "how the drawing is kept true", choices=tuple(LOOPS))
     mosaic: bool = setting(False, "lay each photo out of sweets, too: see mosaic/placements")
+    queue: bool = setting(False, "draw the photos of a folder one after another, each when a person says so")
+    rviz: bool = setting(False, "show the cell in RViz")
+    namespace: str = setting("", "namespace of the whole cell, also in front of its frames")
+    mount_frame: str = setting("", "frame that carries the cell; by default the toy is a root of its own")
+    mount_pose: str = setting("0 0 0 0 0 0", "x y z [m] and roll pitch yaw [rad] of the toy in mount_frame")
     params_file: str = setting("", "parameters of all nodes; by default config/<machine>.yaml")
+    log_level: str = setting("info", "how much the nodes say", choices=LOG_LEVELS)
     use_sim_time: bool = setting(True, "take time from /clock (machine twin)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "namespace", self.namespace.strip("/"))
+
+    @property
+    def frame_prefix(self) -> str:
+        """What comes before every frame of the cell: cells side by side share no frame."""
+        return f"{self.namespace}/" if self.namespace else ""
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of the cell: its executable (also its name), parameters that are not in the file, and group."""
+    """One node of the cell: its executable (also its name), parameters that are not in the file, and group.
+
+    A cell ends with any of its nodes, except those that are not `required` (a window one may close).
+    """
 
     name: str
     group: str
     lifecycle: bool = False
     parameters: dict[str, ParameterValue] = field(default_factory=dict)
+    remaps: dict[str, str] = field(default_factory=dict)
+    package: str = PACKAGE
+    arguments: tuple[str, ...] = ()
+    required: bool = True
 
 
 def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
@@ -45,27 +75,119 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
 
     `work_folder` holds what lives only as long as the cell: the twin's port.
     """
+    _check(cell)
     twin = cell.machine == "twin"
     port = str(work_folder / "ttyTWIN") if twin else cell.port
-    if not twin:
-        check_port(port)
     sim: dict[str, ParameterValue] = {"use_sim_time": twin and cell.use_sim_time}
     nodes = [
-        NodeSpec("picture_source", "planning", parameters={"photo": cell.photo}),
-        NodeSpec("deblocker", "planning"),
-        NodeSpec("line_planner", "planning"),
-        NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, "port": port}),
+        *([NodeSpec("twin", "machine", parameters={"port": port, **_frame_prefix(cell)})] if twin else []),
+        NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, **_port(cell, port)}),
         NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": LOOPS[cell.loop]}),
     ]
     if cell.loop == "closed":
-        nodes.append(NodeSpec("tip_tracker", "vision", lifecycle=True, parameters=sim))
+        nodes.append(
+            NodeSpec("tip_tracker", "vision", lifecycle=True, parameters={**sim, **_frame(cell, "screen")})
+        )
+    if _device(cell):
+        nodes.append(
+            NodeSpec("camera_source", "vision", parameters={"device": cell.camera, **_frame(cell, "camera")})
+        )
+    source = "job_queue" if cell.queue else "picture_source"
+    nodes += [
+        NodeSpec(source, "planning", parameters={"photo": cell.photo}),
+        NodeSpec("deblocker", "planning"),
+        NodeSpec("line_planner", "planning", parameters=_frame(cell, "screen")),
+    ]
     if cell.mosaic:
-        nodes.append(NodeSpec("mosaic_planner", "planning"))
-    if twin:
-        nodes.insert(0, NodeSpec("twin", "machine", parameters={"port": port}))
-    elif cell.camera.startswith("/dev/"):
-        nodes.append(NodeSpec("camera_source", "vision", parameters={"device": cell.camera}))
+        nodes.append(NodeSpec("mosaic_planner", "planning", parameters=_frame(cell, "board")))
+    nodes += _display(cell, sim)
+    return [_own_clock(cell, node) for node in nodes]
+
+
+def managed(nodes: list[NodeSpec]) -> list[NodeSpec]:
+    """The same nodes, with those of a lifecycle left to whoever configures and activates them in order."""
+    return [
+        dataclasses.replace(node, parameters={**node.parameters, "autostart": False})
+        if node.lifecycle
+        else node
+        for node in nodes
+    ]
+
+
+def _display(cell: CellSettings, sim: dict[str, ParameterValue]) -> list[NodeSpec]:
+    """Robot model and RViz, each from its own package, where that is installed."""
+    config = share_folder() / "config"
+    description = robot_description(
+        (config / "etch_a_sketch.urdf").read_text(encoding="utf-8"),
+        prefix=cell.frame_prefix,
+        mount_frame=cell.mount_frame,
+        mount_pose=cell.mount_pose,
+    )
+    nodes = []
+    if executable("robot_state_publisher", "robot_state_publisher"):
+        parameters = {**sim, "robot_description": description}
+        package = "robot_state_publisher"
+        nodes.append(NodeSpec(package, "display", parameters=parameters, package=package))
+    if cell.rviz:
+        if not executable("rviz2", "rviz2"):
+            raise InputError("rviz2 is not installed here: install ros-<distro>-rviz2, or leave rviz out.")
+        arguments = ("-d", str(config / "sketch_cell.rviz"), "-f", f"{cell.frame_prefix}screen")
+        window = NodeSpec("rviz2", "display", parameters=sim, package="rviz2", required=False)
+        nodes.append(dataclasses.replace(window, arguments=arguments))
     return nodes
+
+
+def _port(cell: CellSettings, port: str) -> dict[str, ParameterValue]:
+    """A real port is there when the cell starts (see `check_port`); the twin's comes with the twin."""
+    if cell.machine != "twin":
+        return {"port": port}
+    return {"port": port, "port_wait_s": TWIN_START_S, "connect_timeout_s": TWIN_START_S}
+
+
+def _frame(cell: CellSettings, name: str) -> dict[str, ParameterValue]:
+    return {"frame": cell.frame_prefix + name} if cell.namespace else {}
+
+
+def _frame_prefix(cell: CellSettings) -> dict[str, ParameterValue]:
+    return {"frame_prefix": cell.frame_prefix} if cell.namespace else {}
+
+
+def _own_clock(cell: CellSettings, node: NodeSpec) -> NodeSpec:
+    """Two twins side by side keep a time each: in a namespace /clock is the cell's own."""
+    if cell.namespace and cell.machine == "twin":
+        return dataclasses.replace(node, remaps={**node.remaps, "/clock": "clock"})
+    return node
+
+
+def _check(cell: CellSettings) -> None:
+    if cell.namespace and not NAMESPACE_PATTERN.fullmatch(cell.namespace):
+        raise InputError(f"namespace {cell.namespace} is not one: use letters, digits and _, such as cell_1.")
+    if cell.machine == "grbl":
+        check_port(cell.port)
+    if cell.loop == "closed" and (cell.machine == "twin") != (cell.camera == "twin"):
+        raise InputError(
+            "machine grbl needs a camera of its own: camera /dev/video0 or topic, or loop open."
+            if cell.machine == "grbl"
+            else "machine twin has its own camera: leave camera out, or say machine grbl."
+        )
+    if _device(cell) and not Path(cell.camera).exists():
+        raise InputError(
+            f"camera {cell.camera} does not exist: plug it in, or look for its name with ls /dev/video*."
+        )
+
+
+def _device(cell: CellSettings) -> bool:
+    """Whether the camera is a device (or a video file) that a node of this cell must open."""
+    return cell.machine == "grbl" and cell.camera not in ("twin", "topic")
+
+
+def executable(package: str, name: str) -> Path | None:
+    """A node's executable where ROS packages have theirs, None where that package is not installed."""
+    for prefix in _prefixes():
+        path = prefix / "lib" / package / name
+        if os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def parameter_file(cell: CellSettings) -> Path:
@@ -78,11 +200,14 @@ def parameter_file(cell: CellSettings) -> Path:
 
 def share_folder() -> Path:
     """Where launch files and configuration are: the installed package's share folder, else the source tree."""
-    prefixes = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
-    for prefix in [*prefixes, Path(sys.prefix)]:
-        if (prefix / "share/ament_index/resource_index/packages/sketch_cell").exists():
-            return prefix / "share" / "sketch_cell"
+    for prefix in [*_prefixes(), Path(sys.prefix)]:
+        if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).exists():
+            return prefix / "share" / PACKAGE
     return Path(__file__).resolve().parents[2]
+
+
+def _prefixes() -> list[Path]:
+    return [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
 
 
 def check_port(port: str) -> None:

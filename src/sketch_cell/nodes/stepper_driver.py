@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -41,6 +42,9 @@ class NodeSettings(Settings):
     port: str = setting("/dev/ttyUSB0", "serial port of the board", read_only=True)
     baud: int = setting(115_200, "speed of the port", minimum=9600, maximum=4_000_000, read_only=True)
     autostart: bool = setting(True, "configure and activate without a lifecycle manager", read_only=True)
+    port_wait_s: float = setting(
+        0.0, "time a port may take to appear", unit="s", minimum=0.0, maximum=600.0, read_only=True
+    )
     pump_period_s: float = setting(
         0.008, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
     )
@@ -83,15 +87,37 @@ class StepperDriverNode(LifecycleNode):
     # -- lifecycle --
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Open the port and start checking the board; with autostart a missing port is tried again."""
+        """Open the port and check the board; with autostart both go on later, and a missing port is tried again."""
         try:
+            self._wait_for_port()
             self._session.open(self._now_s(), time.monotonic())
+            if not self._settings.autostart:
+                self._wait_for_board()
         except MachineError as error:
             self.get_logger().error(str(error))
             if not self._settings.autostart:
+                self._session.close()
                 return TransitionCallbackReturn.FAILURE
         self._configured = True
         return TransitionCallbackReturn.SUCCESS
+
+    def _wait_for_port(self) -> None:
+        end_s = time.monotonic() + self._settings.port_wait_s
+        while not Path(self._settings.port).exists() and time.monotonic() < end_s and self.context.ok():
+            time.sleep(0.05)
+
+    def _wait_for_board(self) -> None:
+        """Until the board has said what it is; raises `MachineError` where it does not, or is set wrongly."""
+        driver, offset_s = self._driver, self._now_s() - time.monotonic()
+        end_s = time.monotonic() + 2 * driver.settings.connect_timeout_s
+        while driver.connected and not driver.answered and time.monotonic() < end_s and self.context.ok():
+            # /clock stands still in here: the node hears nothing while it configures.
+            self._session.pump(time.monotonic() + offset_s, time.monotonic())
+            time.sleep(self._settings.pump_period_s)
+        for event in driver.drain_events():
+            self._log(event)
+        if not driver.answered or driver.state is DriverState.REFUSED:
+            raise MachineError(f"The board on {self._settings.port} cannot be used: {driver.reason}.")
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Energise; refused where the board's settings are wrong."""

@@ -50,6 +50,7 @@ class TwinSettings(Settings):
     tick_s: float = setting(
         0.0025, "wall time between steps", unit="s", minimum=0.0005, maximum=0.1, read_only=True
     )
+    frame_prefix: str = setting("", "comes before its frames screen and camera, as in left/", read_only=True)
     seed: int = setting(1, "seed of all faults", minimum=0, maximum=2**31 - 1, read_only=True)
 
 
@@ -89,6 +90,9 @@ class TwinNode(Node):
     def _change_camera(self, settings: CameraSettings) -> None:
         self._world.camera.configure(settings)
 
+    def _frame(self, name: str) -> str:
+        return self._settings.frame_prefix + name
+
     def _tick(self) -> None:
         now_ns = self._steady.now().nanoseconds
         # A late tick is not caught up with: the clock slows down instead of leaping.
@@ -105,15 +109,15 @@ class TwinNode(Node):
         message.clock.sec, message.clock.nanosec = divmod(round(self._world.now_s * 1e9), 10**9)
         self._clock.publish(message)
         for frame in self._world.frames():
-            self._image.publish(image_bytes(frame.image, round(frame.stamp_s * 1e9), "camera"))
+            self._image.publish(image_bytes(frame.image, round(frame.stamp_s * 1e9), self._frame("camera")))
 
     def _report(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         stamp_ns = round(self._world.now_s * 1e9)
         times_s, stylus_m = self._world.trace()
         kept = spaced(times_s, stylus_m)
         self._facts.publish(self._facts_message())
-        self._glass.publish(image_bytes(self._world.camera.glass(), stamp_ns, "screen"))
-        self._trace.publish(path_bytes(stylus_m[kept], stamp_ns, "screen", times_s[kept]))
+        self._glass.publish(image_bytes(self._world.camera.glass(), stamp_ns, self._frame("screen")))
+        self._trace.publish(path_bytes(stylus_m[kept], stamp_ns, self._frame("screen"), times_s[kept]))
         response.success = True
         return response
 
@@ -135,7 +139,7 @@ class TwinNode(Node):
     def _camera_info(self) -> CameraInfo:
         width, height, matrix, distortion = self._world.camera.camera_info
         message = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
-        message.header.frame_id = "camera"
+        message.header.frame_id = self._frame("camera")
         message.k = matrix.ravel().tolist()
         message.d = distortion.tolist()
         message.r = np.eye(3).ravel().tolist()

@@ -37,6 +37,10 @@ def run(make_node: Callable[[], Node]) -> None:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # A signal while the node was being made: what it asked for next had no context any more.
+        if rclpy.ok():
+            raise
     except SketchCellError as error:
         print(error, file=sys.stderr, flush=True)
         status = error.exit_status
