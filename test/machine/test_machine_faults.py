@@ -307,10 +307,35 @@ def test_a_hold_by_somebody_else_is_noticed() -> None:
 
 def test_a_feed_override_by_noise_is_taken_back() -> None:
     pair, job = running()
-    pair.firmware.receive(b"\x91\x91\x91")
+    pair.firmware.receive(b"\x91")
     job.run(5.0)
-    assert "feed override is 130 %" in pair.said()
+    assert "feed override is 110 %" in pair.said()
     assert b"\x90" in pair.sent
+
+
+@pytest.mark.parametrize("percent", [150, 73, 10, 200])
+def test_a_feed_override_is_reached_though_the_board_takes_one_step_of_a_kind_at_a_time(percent: int) -> None:
+    pair = Pair().ready()
+    pair.driver.append([5.0], [[0.06, 0.05]], 0.01)
+    pair.driver.override_feed(percent)
+    pair.run(4.0)
+    found = [part for part in said_by_the_board(pair) if part.startswith("Ov:")]
+    assert found[-1].startswith(f"Ov:{percent},")
+    assert "though" not in pair.said()
+
+
+def said_by_the_board(pair: Pair) -> list[str]:
+    """All fields of status reports from now on, for ten seconds."""
+    heard = bytearray()
+    pass_on = pair.to_host
+
+    def overhear(data: bytes) -> bytes:
+        heard.extend(data)
+        return pass_on(data)
+
+    pair.to_host = overhear
+    pair.run(10.0)
+    return heard.decode().replace(">", "|").split("|")
 
 
 def test_sleep_and_wake() -> None:
@@ -346,7 +371,9 @@ def test_touching_a_switch_measures_lost_steps() -> None:
         pair.driver.touch(0, pair.now_s)
         pair.until_state(DriverState.IDLE, limit_s=30)
     assert pair.driver.touches[0].step_error_m == pytest.approx(0.00072, abs=3e-5)
-    assert np.allclose(pair.stylus_m, 0.01, atol=3e-5)
+    assert pair.driver.touches[0].count == 2
+    assert np.allclose(pair.stylus_m, [0.01072, 0.01], atol=3e-5), "the lost steps are made up for"
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, 0.01, atol=3e-5)
 
 
 def test_steady_clock_watches_while_the_other_stands_still() -> None:

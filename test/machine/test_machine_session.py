@@ -88,7 +88,7 @@ def test_real_time_characters_overtake_what_the_port_has_not_taken() -> None:
     slow, driver = Slow(), GrblDriver()
     session = Session(driver, lambda: slow)
     session.open(0.0, 0.0)
-    driver.wire.script = None
+    driver.wire.script, driver.state = None, DriverState.IDLE
     driver.wire.send("G1X100Y100F2400")
     session.pump(0.01, 0.01)
     driver.emergency_stop(0.02)

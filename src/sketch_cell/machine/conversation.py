@@ -75,6 +75,11 @@ class Conversation:
         self.heard_s = self.steady_s
         return self._splitter.feed(data)
 
+    @property
+    def unfinished(self) -> str:
+        """What the board has begun to say: at a wrong baud rate lines never end."""
+        return self._splitter.rest
+
     def send(self, line: str, until_s: float | None = None) -> None:
         """Queue a line; its answer is awaited."""
         data = line.encode("ascii") + b"\n"

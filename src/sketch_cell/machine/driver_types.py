@@ -39,6 +39,14 @@ class DriverSettings(Settings):
     connect_timeout_s: float = setting(
         6.0, "time a board may take to say its banner", unit="s", minimum=1.0, maximum=60.0
     )
+    touch: str = setting(
+        "probe",
+        "how a switch is touched: wired to the probe input, or by homing its axis ($HX) in firmware that can",
+        choices=("probe", "homing"),
+    )
+    most_step_error_m: float = setting(
+        0.005, "step error at a touch beyond which it is not believed", unit="m", minimum=1e-4, maximum=0.1
+    )
     deviation_m: float = setting(
         6e-5,
         "how far the reported position may be off the commanded path",
@@ -67,6 +75,10 @@ class DriverState(enum.Enum):
     EMERGENCY = "emergency"
     ASLEEP = "asleep"
 
+
+READY = (DriverState.IDLE, DriverState.RUNNING)
+STOPPABLE = (*READY, DriverState.HOLDING, DriverState.HELD)
+AT_REST = (DriverState.UNHOMED, DriverState.IDLE, DriverState.ALARM, DriverState.FAULT)
 
 ADVICE = {
     DriverState.OFFLINE: "connect the board first",
@@ -100,11 +112,12 @@ class Motion:
 
 @dataclass(frozen=True)
 class Touch:
-    """An axis pushed against its switch: where it touched and how far that is from the first touch."""
+    """An axis homed anew by its switch; errors are None where homing by the firmware hides them."""
 
-    axis: int
-    position_m: float
-    step_error_m: float
+    step_error_m: float | None  # what it was off since the touch before
+    total_m: float | None  # what it has been off since the whole machine was homed
+    count: int
+    machine_mm: float | None  # where the switch was touched
 
 
 @dataclass

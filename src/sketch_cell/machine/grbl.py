@@ -22,6 +22,19 @@ DOOR, JOG_CANCEL = b"\x84", b"\x85"
 FEED_100, FEED_PLUS_10, FEED_MINUS_10, FEED_PLUS_1, FEED_MINUS_1 = b"\x90", b"\x91", b"\x92", b"\x93", b"\x94"
 
 
+def feed_step(found_percent: int, wanted_percent: int) -> bytes:
+    """The override commands that bring the feed nearer to the wanted one.
+
+    One of each kind at most: Grbl keeps a flag per command, so two of a kind that come together count as one.
+    """
+    change = wanted_percent - found_percent
+    if wanted_percent == 100:
+        return FEED_100
+    ten = b"" if abs(change) < 10 else FEED_PLUS_10 if change > 0 else FEED_MINUS_10
+    one = b"" if change % 10 == 0 else FEED_PLUS_1 if change > 0 else FEED_MINUS_1
+    return ten + one
+
+
 def error_in_words(code: int) -> str:
     """What `error:N` means, e.g. "error:20, the G-code command is not supported"."""
     return f"error:{code}, {ERRORS.get(code, 'which this program does not know')}"
@@ -64,6 +77,14 @@ class Welcome:
 
     firmware: str
     version: str
+
+    @property
+    def too_old(self) -> bool:
+        """Whether it is a Grbl before 1.1, with another protocol."""
+        return self.firmware == "Grbl" and self.version.startswith(("0.", "1.0"))
+
+    def __str__(self) -> str:
+        return f"{self.firmware} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,11 @@ class BuildOptions:
     planner_blocks: int = 15
     rx_bytes: int = RX_BUFFER_BYTES
 
+    @property
+    def homes_single_axes(self) -> bool:
+        """Whether `$HX` exists."""
+        return "H" in self.letters
+
 
 class LineSplitter:
     """Cuts a stream of bytes into lines of text, however the bytes are chopped up."""
@@ -152,9 +178,10 @@ class LineSplitter:
         self._rest = rest[-self.LONGEST :]
         return [line.decode("ascii", "backslashreplace") for line in lines if line]
 
-    def clear(self) -> None:
-        """Forget a line begun but not ended."""
-        self._rest = b""
+    @property
+    def rest(self) -> str:
+        """A line begun but not ended."""
+        return self._rest.decode("ascii", "backslashreplace")
 
 
 def parse_line(line: str) -> Message:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sketch_cell.machine.driver import DriverState, GrblDriver
+from collections.abc import Mapping
+
+from sketch_cell.machine.driver import DriverState, GrblDriver, Touch
 
 OK, WARN, ERROR = "ok", "warn", "error"
 
@@ -27,7 +29,7 @@ def figures(driver: GrblDriver) -> dict[str, str]:
     """Key -> text, for a diagnostics message."""
     statistics = driver.statistics
     return {
-        "firmware": driver.firmware,
+        "firmware": str(driver.firmware),
         "homed": str(driver.homed).lower(),
         "link": "up" if driver.connected else "down",
         "lines sent": str(statistics.lines),
@@ -40,4 +42,18 @@ def figures(driver: GrblDriver) -> dict[str, str]:
         "round trip [ms]": f"{statistics.round_trip_s * 1000:.1f}",
         "largest deviation [mm]": f"{statistics.largest_deviation_m * 1000:.3f}",
         "pins": driver.pins,
+        "feed override [%]": str(driver.feed_percent),
+        **_touches(driver.touches),
     }
+
+
+def _touches(touches: Mapping[int, Touch]) -> dict[str, str]:
+    """The step error of each axis that was touched since homing."""
+    result = {}
+    for axis, touch in sorted(touches.items()):
+        name = "xy"[axis]
+        result[f"{name} touches"] = str(touch.count)
+        if touch.step_error_m is not None and touch.total_m is not None:
+            result[f"{name} step error at last touch [mm]"] = f"{touch.step_error_m * 1000:.3f}"
+            result[f"{name} step error since homing [mm]"] = f"{touch.total_m * 1000:.3f}"
+    return result

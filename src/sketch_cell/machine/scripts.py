@@ -23,14 +23,16 @@ from sketch_cell.machine.conversation import (
 from sketch_cell.machine.driver_types import DriverState
 
 if TYPE_CHECKING:
-    from sketch_cell.machine.driver import GrblDriver
+    from sketch_cell.machine.core import DriverCore
 
 SETTLE_S = 0.05  # a board still prints for a moment after its banner
-TRIES = 3
+TRIES = 3  # on a noisy line a command or its answer may arrive damaged
+BANNER_S = 1.5  # most boards take a few milliseconds; after an alarm half a second
 NO_RESET = "the board does not answer to a reset"
+NO_GRBL = "no Grbl answers; check the port, the baud rate and the board's power"
 
 
-def connect(driver: GrblDriver, *, banner: bool = True) -> Script:
+def connect(driver: DriverCore, *, banner: bool = True) -> Script:
     """Wait for the banner (asking for it from boards that do not reset when their port opens), then check."""
     timeout_s = driver.settings.connect_timeout_s
     if banner:
@@ -39,48 +41,62 @@ def connect(driver: GrblDriver, *, banner: bool = True) -> Script:
             driver.wire.realtime(grbl.RESET)
             reply = yield Ask(until=BANNER, timeout_s=timeout_s * 2 / 3)
         if not reply.ok:
-            driver.link_lost("no Grbl answers; check the port, the baud rate and the board's power")
+            driver.link_lost(_not_grbl(driver))
             return
     yield Ask(until=PAUSE, timeout_s=SETTLE_S)
+    driver.strange.clear()
+    if driver.firmware.too_old:
+        driver.become(
+            DriverState.REFUSED, f"the board runs {driver.firmware}, and Grbl 1.1 or later is needed"
+        )
+        driver.say("error", f"{driver.reason}. Load Grbl 1.1 onto the board.".capitalize())
+        return
     reply = yield Ask("$I")
     _note_options(driver, reply)
     yield from check_settings(driver)
 
 
-def _note_options(driver: GrblDriver, reply: Reply) -> None:
+def _not_grbl(driver: DriverCore) -> str:
+    said = next(iter(driver.strange), "") or driver.wire.unfinished
+    if not said:
+        return NO_GRBL
+    return f"what answers is no Grbl, or speaks at another baud rate; it said {said[:40]!r}"
+
+
+def _note_options(driver: DriverCore, reply: Reply) -> None:
+    driver.options = grbl.BuildOptions("")
     for message in reply.messages:
         if isinstance(message, grbl.Feedback) and message.tag == "OPT":
             driver.options = grbl.build_options(message.body) or driver.options
 
 
-def check_settings(driver: GrblDriver) -> Script:
+def check_settings(driver: DriverCore) -> Script:
     """Read `$$` and compare it with what the machine needs."""
     reply = yield Ask("$$", timeout_s=5.0)
     if not reply.ok:
         driver.say("error", f"The board did not tell its settings: {reply.reason}.")
         driver.become(DriverState.REFUSED, f"the board did not tell its settings ({reply.reason})")
         return
-    driver.found_settings = {m.number: m.value for m in reply.messages if isinstance(m, grbl.Setting)}
-    driver.differences = differences(driver.board, driver.found_settings)
+    found = {m.number: m.value for m in reply.messages if isinstance(m, grbl.Setting)}
+    driver.differences = differences(driver.board, found)
     for difference in driver.differences:
         driver.say("error" if difference.dangerous else "warning", f"{difference}.")
-    if any(difference.dangerous for difference in driver.differences):
-        driver.become(DriverState.REFUSED, "the board's settings differ from what the machine needs")
-    else:
-        driver.become(DriverState.UNHOMED, "the position is unknown")
+    driver.checked = not any(difference.dangerous for difference in driver.differences)
+    driver.come_to_rest(DriverState.UNHOMED, "the position is unknown")
+    if driver.checked:
         driver.say("info", f"{driver.firmware} is ready; home it.")
 
 
-def configure(driver: GrblDriver, changes: list[Difference]) -> Script:
+def configure(driver: DriverCore, changes: list[Difference]) -> Script:
     """Write settings one at a time, each with its `ok`; soft limits last, for they need homing enabled."""
     for change in sorted(changes, key=lambda change: (change.number == 20, change.number)):
         reply = yield Ask(change.command)
         if not reply.ok:
-            driver.say("error", f"{change.command} was refused: {reply.reason}.")
+            driver.say("error", f"{change.command} ({change.meaning}) was refused: {reply.reason}.")
     yield from check_settings(driver)
 
 
-def home(driver: GrblDriver) -> Script:
+def home(driver: DriverCore) -> Script:
     """`$H`, then name the place: work coordinates become screen millimetres."""
     started_s = driver.wire.now_s
     reply = yield Ask("$H", timeout_s=driver.settings.homing_timeout_s)
@@ -98,55 +114,56 @@ def home(driver: GrblDriver) -> Script:
     if (yield from set_modes(driver)):
         driver.homed = True
         driver.touches.clear()
-        driver.become(DriverState.IDLE, "homed")
+        driver.come_to_rest(DriverState.IDLE, "homed")
         driver.say("info", "Homed.")
 
 
-def _homing_failed(driver: GrblDriver, reason: str) -> Script:
+def _homing_failed(driver: DriverCore, reason: str) -> Script:
     driver.say("error", f"Homing failed: {reason}.")
-    driver.wire.void()
-    driver.wire.realtime(grbl.RESET)
-    yield Ask(until=BANNER)
-    driver.become(DriverState.ALARM, f"homing failed: {reason}")
+    yield from reset(driver, DriverState.ALARM, f"homing failed: {reason}")
 
 
-def set_modes(driver: GrblDriver) -> Check:
+def set_modes(driver: DriverCore) -> Check:
     """Known modes, and work coordinates that are screen millimetres (G92: no EEPROM, lost in any reset)."""
     x_mm, y_mm = (value * 1000 for value in driver.reported_m)
     for line in ("G21G90G94G17G54", f"G92X{grbl.number(x_mm, 3)}Y{grbl.number(y_mm, 3)}"):
-        for _ in range(TRIES):  # on a noisy line it may arrive damaged
+        for _ in range(TRIES):
             reply = yield Ask(line)
             if reply.ok:
                 break
         if not reply.ok:
             driver.homed = False
             driver.say("error", f"The board refused {line}: {reply.reason}. Home the machine.")
-            driver.become(DriverState.ALARM, f"the board refused {line}: {reply.reason}")
+            driver.come_to_rest(DriverState.ALARM, f"the board refused {line}: {reply.reason}")
             return False
     driver.stream.moves.forget()
     return True
 
 
-def stop(driver: GrblDriver, after: DriverState, reason: str) -> Script:
+def stop(driver: DriverCore, after: DriverState, reason: str) -> Script:
     """After a feed hold: wait until the board stands, reset it; the queue is gone and the position exact."""
     reply = yield Ask(until=STANDING, timeout_s=2.0)
-    if not reply.ok:
+    if not reply.ok and driver.homed:
         driver.homed = False
+        driver.say("error", "The machine did not come to a standstill: its position is lost. Home it.")
     yield from reset(driver, after, reason)
 
 
-def reset(driver: GrblDriver, after: DriverState, reason: str) -> Script:
+def reset(driver: DriverCore, after: DriverState, reason: str) -> Script:
     """Soft reset; then see where the machine stands."""
-    driver.wire.void()
-    driver.wire.realtime(grbl.RESET)
-    reply = yield Ask(until=BANNER, timeout_s=2.0)
-    if not reply.ok:
+    for _ in range(TRIES):
+        driver.wire.void()
+        driver.wire.realtime(grbl.RESET)
+        reply = yield Ask(until=BANNER, timeout_s=BANNER_S)
+        if reply.ok:
+            break
+    else:
         driver.link_lost(NO_RESET)
         return
     yield from settle(driver, after, reason)
 
 
-def settle(driver: GrblDriver, after: DriverState, reason: str) -> Script:
+def settle(driver: DriverCore, after: DriverState, reason: str) -> Script:
     """After a reset: a fresh report of where the machine stands, and its modes again."""
     yield Ask(until=PAUSE, timeout_s=SETTLE_S)
     reply = yield Ask(until=REPORT, timeout_s=2.0)
@@ -154,23 +171,22 @@ def settle(driver: GrblDriver, after: DriverState, reason: str) -> Script:
     driver.homed = driver.homed and reply.ok
     if driver.homed and not (yield from set_modes(driver)):
         return
-    if not driver.homed and after not in (DriverState.EMERGENCY, DriverState.UNHOMED):
+    if not driver.homed and after is not DriverState.UNHOMED:
         after = DriverState.ALARM
     driver.come_to_rest(after, reason)
 
 
-def after_alarm(driver: GrblDriver, after: DriverState, *, critical: bool) -> Script:
+def after_alarm(driver: DriverCore, after: DriverState, reason: str, *, critical: bool) -> Script:
     """Most alarms end in a banner by themselves; after limit alarms the board waits for a reset.
 
     It only sees a reset that comes after its "Reset to continue". A soft limit keeps the position but locks.
     """
-    reason = driver.reason
     if critical:
-        yield Ask(until=RESET_WANTED, timeout_s=1.5)
+        yield Ask(until=RESET_WANTED, timeout_s=BANNER_S)
         driver.wire.realtime(grbl.RESET)
-    reply = yield Ask(until=BANNER, timeout_s=1.5)
+    reply = yield Ask(until=BANNER, timeout_s=BANNER_S)
     if critical and not reply.ok:
-        driver.link_lost(NO_RESET)
+        yield from reset(driver, after, reason)
     elif driver.homed:
         yield Ask(until=PAUSE, timeout_s=SETTLE_S)
         yield Ask("$X")
@@ -179,26 +195,57 @@ def after_alarm(driver: GrblDriver, after: DriverState, *, critical: bool) -> Sc
         driver.come_to_rest(after, reason)
 
 
-def touch(driver: GrblDriver, axis: int, target_mm: float, feed_mm_per_min: float) -> Script:
-    """Probe an axis towards its switch (wired to the probe input); the step error is what it is off by."""
+def touch_by_probe(driver: DriverCore, axis: int, feed_m_per_s: float) -> Script:
+    """Probe an axis towards its switch: what it is off is the step error, which the position loses."""
     letter = "XY"[axis]
     back_mm = driver.reported_m[axis] * 1000
-    feed = grbl.number(feed_mm_per_min, 0)
+    low_end = ("left", "lower")[axis] in driver.board.homing_corner
+    target_mm = float(driver.reach_m()[0 if low_end else 1][axis]) * 1000
+    feed = grbl.number(feed_m_per_s * 60_000, 0)
     reply = yield Ask(f"G38.2{letter}{grbl.number(target_mm, 3)}F{feed}", timeout_s=60.0)
     probed = [m for m in reply.messages if isinstance(m, grbl.Parameter) and m.name == "PRB" and m.success]
     if not reply.ok or not probed:
         driver.say("error", f"The {letter.lower()} switch was not touched: {reply.reason or 'no contact'}.")
         yield from reset(driver, DriverState.FAULT, "a switch was not touched")
         return
-    driver.note_touch(axis, probed[-1].values_mm[axis])
-    yield Ask(f"G0{letter}{grbl.number(back_mm, 3)}", timeout_s=10.0)
+    error_m = driver.note_touch(axis, probed[-1].values_mm[axis])
+    if abs(error_m) > driver.settings.most_step_error_m:
+        driver.homed = False
+        reason = f"the {letter.lower()} switch was touched {error_m * 1000:+.2f} mm off"
+        driver.say("error", f"Stopped: {reason}, which is more than lost steps. Look at it, then home.")
+        yield from reset(driver, DriverState.ALARM, reason)
+        return
+    driver.place.shift(axis, error_m * 1000)
+    yield Ask(until=REPORT, timeout_s=2.0)
+    yield from _come_back(driver, axis, back_mm)
+
+
+def touch_by_homing(driver: DriverCore, axis: int, feed_m_per_s: float) -> Script:
+    """`$HX` or `$HY`: the firmware names the axis' position anew, so the step error is gone and unknown."""
+    letter = "XY"[axis]
+    back_mm = driver.reported_m[axis] * 1000
+    reply = yield Ask(f"$H{letter}", timeout_s=driver.settings.homing_timeout_s)
+    if not reply.ok:
+        driver.homed = False
+        yield from _homing_failed(driver, reply.reason)
+        return
+    driver.note_touch(axis, None)
+    yield Ask(until=REPORT, timeout_s=2.0)
+    yield from _come_back(driver, axis, back_mm)
+
+
+def _come_back(driver: DriverCore, axis: int, back_mm: float) -> Script:
+    """Name the place, and go to where the axis stood before its touch."""
+    if not (yield from set_modes(driver)):
+        return
+    yield Ask(f"G0{'XY'[axis]}{grbl.number(back_mm, 3)}", timeout_s=10.0)
     yield Ask("G4P0.01", timeout_s=30.0)  # answered only when the move is done
     yield Ask(until=REPORT, timeout_s=2.0)
     driver.stream.moves.forget()
     driver.come_to_rest(DriverState.IDLE, "touched a switch")
 
 
-def jog(driver: GrblDriver, line: str) -> Script:
+def jog(driver: DriverCore, line: str) -> Script:
     """`$J=`: a move that a jog cancel ends at once, with the position kept."""
     reply = yield Ask(line)
     if reply.ok:
@@ -209,6 +256,6 @@ def jog(driver: GrblDriver, line: str) -> Script:
     driver.come_to_rest(DriverState.IDLE, "jogged" if reply.ok else "the jog was refused")
 
 
-def wake(driver: GrblDriver) -> Script:
+def wake(driver: DriverCore) -> Script:
     """A reset ends the board's sleep and energises the motors; where they are nobody knows."""
     yield from reset(driver, DriverState.UNHOMED, "the position is unknown")

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 SETTING_OUT_S = 1e-6
 PATIENCE_REPORTS = 3  # reports of standing still short of the goal before lines count as lost
+ARRIVED_S = 0.3  # a line sent this long before a question must have been read when it was answered
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Stream:
         self._line_until_s = self._sent_until_s = self._place_s = 0.0
         self._moving = self._moved = False
         self._idle_reports = 0
+        self._sent_at_s = -math.inf
         self.moves.forget()
 
     def drop_unsent(self) -> None:
@@ -121,7 +123,7 @@ class Stream:
             self._wire.send(self._line, self._line_until_s)
             self._line, self._sent_until_s = "", self._line_until_s
             self._moving = self._moved = True
-            self._idle_reports = 0
+            self._idle_reports, self._sent_at_s = 0, self._wire.now_s
             count += 1
         return count
 
@@ -153,12 +155,14 @@ class Stream:
         self._place_s = self._progress.place_s
         return deviation_m
 
-    def at_rest(self, reported_m: Point, tolerance_m: float, now_s: float) -> Rest:
-        """The board says it has nothing to do: done, starved, or something was lost."""
+    def at_rest(self, reported_m: Point, tolerance_m: float, asked_s: float | None, now_s: float) -> Rest:
+        """The board, asked at asked_s, says it has nothing to do: done, starved, or something was lost."""
         if self._progress is None:
             return Rest.WAIT
         if self.waiting == 0 and not self._moving:
             return self._arrived(self._progress, now_s)  # nothing appended moved anything
+        if self._wire.unanswered and (asked_s is None or asked_s < self._sent_at_s + ARRIVED_S):
+            return Rest.WAIT
         self._idle_reports += 1
         target, _ = self._progress.timeline.at(self._sent_until_s)
         if math.dist(reported_m, target) > tolerance_m:

@@ -49,3 +49,16 @@ def reach_m(board: BoardSettings, settings: DriverSettings) -> tuple[Array, Arra
     low_end = np.array(["left" in board.homing_corner, "lower" in board.homing_corner])
     lowest = np.where(low_end, home - board.pull_off_m, home + board.pull_off_m - travel)
     return lowest, lowest + travel
+
+
+def check_reach(points: Array, board: BoardSettings, settings: DriverSettings) -> None:
+    """Raise `MachineError` where one of points (N, 2) [m] is beyond the board's soft limits."""
+    lowest, highest = reach_m(board, settings)
+    outside = (points < lowest - 1e-6) | (points > highest + 1e-6)
+    if outside.any():
+        x, y = points[outside.any(axis=1)][0] * 1000
+        raise MachineError(
+            f"The point ({x:.2f}, {y:.2f}) mm is outside the machine's reach, x {lowest[0] * 1000:.1f} to "
+            f"{highest[0] * 1000:.1f} and y {lowest[1] * 1000:.1f} to {highest[1] * 1000:.1f} mm. "
+            "Move or shrink the drawing."
+        )

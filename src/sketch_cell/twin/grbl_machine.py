@@ -71,7 +71,7 @@ class Requests:
     stopped: bool = False
     cancel: bool = False
     sleep: bool = False
-    overrides: list[int] = field(default_factory=list)
+    overrides: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(
@@ -192,7 +192,7 @@ class Machine:
         elif byte == 0x85:
             requests.cancel = requests.cancel or self.state == "Jog"
         elif 0x90 <= byte <= 0xA0:
-            requests.overrides.append(byte)
+            requests.overrides.add(byte)  # a flag each: two of a kind that come together count as one
 
     def request_reset(self) -> None:
         """Soft reset; in motion the motors stop dead and the position is lost (ALARM:3, or 6 in homing)."""
@@ -410,7 +410,7 @@ class Machine:
 
     def _apply_overrides(self) -> None:
         feed, rapid, spindle = self.planner.feed_override, self.planner.rapid_override, self.spindle_override
-        for byte in self.requests.overrides:
+        for byte in sorted(self.requests.overrides):
             if 0x90 <= byte <= 0x94:
                 feed = _stepped(feed, byte - 0x90)
             elif 0x95 <= byte <= 0x97:
