@@ -14,6 +14,7 @@ from sketch_cell.errors import SketchCellError
 # Command -> one line of help. Modules load only when used: `--help` needs neither ROS nor torch.
 COMMANDS = {
     "demo": "Draw a photo on the simulated toy, everything included.",
+    "bringup": "Start a whole cell, simulated or real, and draw when told to.",
     "linify": "Turn a photo into one unbroken line.",
     "repair": "Remove the blocks from JPEG photos.",
     "sweets": "Cut the sweets out of photos into a library of chips.",

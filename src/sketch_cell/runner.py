@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sketch_cell.bringup import NodeSpec, ParameterValue
+from sketch_cell.bringup import PACKAGE, NodeSpec, ParameterValue, executable
 from sketch_cell.errors import SketchCellError
 
 # A node gets this long to let go of its hardware before it is killed; the whole stop takes under 3 s.
@@ -31,10 +31,16 @@ class CellProcesses:
     """The processes of one cell; use as a context, at whose end none of them is left."""
 
     def __init__(
-        self, nodes: Sequence[NodeSpec], *, parameter_file: Path, log_folder: Path, namespace: str = ""
+        self,
+        nodes: Sequence[NodeSpec],
+        *,
+        parameter_file: Path,
+        log_folder: Path,
+        namespace: str = "",
+        log_level: str = "info",
     ) -> None:
         self._nodes = nodes
-        self._arguments = ["--params-file", str(parameter_file)]
+        self._arguments = ["--log-level", log_level, "--params-file", str(parameter_file)]
         if namespace:
             self._arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
         self._log_folder = log_folder
@@ -57,9 +63,11 @@ class CellProcesses:
         self.stop()
 
     def _start(self, node: NodeSpec) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"sketch_cell.nodes.{node.name}", "--ros-args", *self._arguments]
+        command = [*_program(node), *node.arguments, "--ros-args", *self._arguments]
         for name, value in node.parameters.items():
             command += ["-p", f"{name}:={_as_yaml(value)}"]
+        for name, other in node.remaps.items():
+            command += ["-r", f"{name}:={other}"]
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
         with self._log(node.name).open("wb") as log:
             # A session of its own: Ctrl-C reaches the runner alone, which stops the nodes in order.
@@ -82,9 +90,9 @@ class CellProcesses:
         """
         if self._interrupted:
             raise KeyboardInterrupt
-        for name, process in self._processes.items():
-            status = process.poll()
-            if status is not None:
+        for node in self._nodes:
+            name, status = node.name, self._processes[node.name].poll()
+            if status is not None and node.required:
                 raise NodeDied(
                     f"node {name} ended with status {status}. Its last words:\n{self.last_words(name)}"
                 )
@@ -124,6 +132,13 @@ class CellProcesses:
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+
+
+def _program(node: NodeSpec) -> list[str]:
+    """This package's nodes run in this Python; others are looked for where ROS packages have them."""
+    if node.package == PACKAGE:
+        return [sys.executable, "-m", f"sketch_cell.nodes.{node.name}"]
+    return [str(executable(node.package, node.name))]
 
 
 def _as_yaml(value: ParameterValue) -> str:

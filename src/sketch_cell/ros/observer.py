@@ -9,6 +9,8 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -33,6 +35,7 @@ class CellObserver:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("observer", namespace=namespace)
         self.status: dict[str, str] = {}
+        self.queue: dict[str, str] = {}
         self.twin_facts: dict[str, str] = {}
         self.healthy: set[str] = set()
         self.pictures: dict[str, NDArray[np.uint8]] = {}
@@ -47,6 +50,7 @@ class CellObserver:
         subscribe(Path, "line/path", self._keep_plan, LATCHED, raw=True)
         subscribe(Path, "twin/trace", self._keep_trace, LATCHED, raw=True)
         subscribe(DiagnosticStatus, "job/status", self._keep_status, LATCHED)
+        subscribe(DiagnosticStatus, "job_queue/status", self._keep_queue, LATCHED)
         subscribe(DiagnosticArray, "/diagnostics", self._keep_health, RELIABLE)
         subscribe(DiagnosticStatus, "twin/facts", self._keep_facts, LATCHED)
         subscribe(PoseWithCovarianceStamped, "tip", self._keep_tip, SENSOR)
@@ -58,18 +62,50 @@ class CellObserver:
 
     def ask(self, service: str) -> Callable[[], str | None]:
         """Call a Trigger service; the returned function gives None while unanswered, then "" or why not."""
-        client = self._node.create_client(Trigger, service)
+        answer = self._call(Trigger, service, Trigger.Request())
+
+        def reply() -> str | None:
+            result = answer()
+            return None if result is None else "" if result.success else str(result.message)
+
+        return reply
+
+    def activate(self, name: str) -> Callable[[], str | None]:
+        """Configure and activate a lifecycle node; the returned function gives None while that is under way,
+        then "", or what could not be done to the node: "configured" or "activated"."""
+        transitions = [
+            ("configured", Transition.TRANSITION_CONFIGURE),
+            ("activated", Transition.TRANSITION_ACTIVATE),
+        ]
+        begun: list[tuple[str, Callable[[], Any | None]]] = []
+
+        def reply() -> str | None:
+            result = begun[-1][1]() if begun else None
+            if begun and result is None:
+                return None
+            if result is not None and not result.success:
+                return begun[-1][0]
+            if len(begun) == len(transitions):
+                return ""
+            word, transition = transitions[len(begun)]
+            request = ChangeState.Request()
+            request.transition.id = transition
+            begun.append((word, self._call(ChangeState, f"{name}/change_state", request)))
+            return None
+
+        return reply
+
+    def _call(self, kind: Any, service: str, request: Any) -> Callable[[], Any | None]:
+        """Call a service once it is there; the returned function gives None while unanswered."""
+        client = self._node.create_client(kind, service)
         pending: list[Future] = []
 
-        def answer() -> str | None:
+        def answer() -> Any | None:
             if not pending:
                 if client.service_is_ready():
-                    pending.append(client.call_async(Trigger.Request()))
+                    pending.append(client.call_async(request))
                 return None
-            if not pending[0].done():
-                return None
-            result = pending[0].result()
-            return "" if result.success else result.message
+            return pending[0].result() if pending[0].done() else None
 
         return answer
 
@@ -95,9 +131,15 @@ class CellObserver:
     def _keep_status(self, message: DiagnosticStatus) -> None:
         self.status = {"message": message.message, **_values(message)}
 
+    def _keep_queue(self, message: DiagnosticStatus) -> None:
+        self.queue = {"message": message.message, **_values(message)}
+
     def _keep_health(self, message: DiagnosticArray) -> None:
+        own = self._node.get_namespace().rstrip("/")
         for status in message.status:
-            name = status.name.rsplit("/", 1)[-1]
+            namespace, _, name = status.name.rpartition("/")
+            if namespace != own:
+                continue
             (self.healthy.add if status.level == DiagnosticStatus.OK else self.healthy.discard)(name)
 
     def _keep_facts(self, message: DiagnosticStatus) -> None:
