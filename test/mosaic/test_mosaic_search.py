@@ -58,29 +58,57 @@ def test_what_is_seen_is_what_the_rendered_mosaic_shows_from_afar(kind):
     assert np.sqrt(np.mean((seen - shown) ** 2)) < 0.012
 
 
+def summed_difference(board) -> float:
+    """Summed colour difference of the whole board, from its fields, in double precision."""
+    fields = board.fields().astype(np.float64)
+    xyz = fields[..., :3]
+    root = np.where(xyz > 216 / 24389, np.cbrt(xyz), 841 / 108 * xyz + 4 / 29)
+    lightness = fields[..., 7] * (116.0 * root[..., 1] - fields[..., 4])
+    a = 500.0 * (root[..., 0] - root[..., 1]) - fields[..., 5]
+    b = 200.0 * (root[..., 1] - root[..., 2]) - fields[..., 6]
+    chroma = fields[..., 8] * a + fields[..., 9] * b
+    hue = fields[..., 10] * a + fields[..., 11] * b
+    return float(np.sqrt(lightness**2 + chroma**2 + hue**2 + 0.01).sum())
+
+
 def test_change_costs_are_what_a_change_costs():
     """The cost that the kernel predicts for one cell is the difference of two whole boards."""
     layout, _, board = small_board()
     costs = board.change_costs().reshape(layout.rows, layout.cols, 8)
 
-    def total() -> float:
-        fields = board.fields.astype(np.float64)
-        xyz = fields[..., :3]
-        root = np.where(xyz > 216 / 24389, np.cbrt(xyz), 841 / 108 * xyz + 4 / 29)
-        lightness = fields[..., 7] * (116.0 * root[..., 1] - fields[..., 4])
-        a = 500.0 * (root[..., 0] - root[..., 1]) - fields[..., 5]
-        b = 200.0 * (root[..., 1] - root[..., 2]) - fields[..., 6]
-        chroma = fields[..., 8] * a + fields[..., 9] * b
-        hue = fields[..., 10] * a + fields[..., 11] * b
-        return float(np.sqrt(lightness**2 + chroma**2 + hue**2 + 0.01).sum())
-
-    before = total()
+    before = summed_difference(board)
     for row, col, colour in ((0, 0, 7), (6, 7, 4), (13, 16, 2)):
         old = board.colour[row, col]
         cell = np.array([row * layout.cols + col])
         board.relay(cell, np.array([colour], np.int32))
-        assert total() - before == pytest.approx(costs[row, col, colour], abs=0.05)
+        assert summed_difference(board) - before == pytest.approx(costs[row, col, colour], abs=0.05)
         board.relay(cell, np.array([old], np.int32))
+
+
+@pytest.mark.parametrize("kind", ["square", "hex", "side"])
+def test_swaps_better_the_board_keep_its_counts_and_what_is_seen_true(kind):
+    layout, paint, board = small_board(kind)
+    counts, before = board.counts(), summed_difference(board)
+    swapped = board.swap(0.0)
+    assert swapped > 10
+    np.testing.assert_array_equal(board.counts(), counts)
+    assert summed_difference(board) < before - 0.1 * swapped
+    xyz = xyz_from_linear(paint.light)
+    afresh = seen_light(xyz[board.colour], xyz_from_linear(paint.card), layout, 1.0)
+    np.testing.assert_allclose(board.seen(), afresh, atol=2e-5)
+    while board.swap(0.0):
+        pass
+    # At rest, no pair of neighbours would be better swapped.
+    settled = summed_difference(board)
+    for row, col in ((0, 0), (6, 7), (7, 7), (12, 3)):
+        for down, right in board.optics.partner[1:, row % 2].tolist():
+            pair = np.array([row * layout.cols + col, (row + down) * layout.cols + col + right])
+            if not 0 <= col + right < layout.cols:
+                continue
+            own = board.colour.ravel()[pair]
+            board.relay(pair, own[::-1].copy())
+            assert summed_difference(board) > settled - 0.05
+            board.relay(pair, own)
 
 
 def test_search_is_nearer_than_diffusion_and_diffusion_than_nearest():

@@ -12,13 +12,14 @@ from sketch_cell.mosaic import search_kernel
 from sketch_cell.mosaic.colour import delta_e_rows, lab_from_linear, xyz_from_linear
 from sketch_cell.mosaic.layout import Layout
 from sketch_cell.mosaic.library import Paint
-from sketch_cell.mosaic.seen import seen_light, share_on_board, spread
+from sketch_cell.mosaic.optics import make_optics
+from sketch_cell.mosaic.search_kernel import NOISE_SIZE, PLANES, Optics
+from sketch_cell.mosaic.seen import seen_light, share_on_board
 
 SIGMA_LIGHTNESS = 1.0  # pitches
 SIGMA_CHROMA = 1.0
 LIGHTNESS_WEIGHT = 1.3  # over CIEDE2000's own: structure is seen in lightness
 PULL_INTO_GAMUT = 0.3  # 0 aims at the photo's colours, 1 at the nearest reachable ones
-NOISE_SIZE = 65521
 TRY_ALL_EVERY = 6  # passes
 MARGIN_HOT, MARGIN_COLD = 4.0, 2.0  # how much worse a colour may be and still be tried in the passes between
 
@@ -27,30 +28,23 @@ Numbers = NDArray[np.floating[Any]]
 
 @dataclass
 class Board:
-    """Colour (rows, cols) of every cell and the fields of `search_kernel` that follow from it.
+    """Colour (rows, cols) of every cell and the optics of `search_kernel` that follow from it.
 
     Costs are CIEDE2000 summed over cells, as seen from afar. Every method changes the board in place.
     """
 
     colour: NDArray[np.int32]
-    fields: NDArray[np.float32]
-    offsets: NDArray[np.int32]
-    weights_lightness: NDArray[np.float32]
-    weights_chroma: NDArray[np.float32]
-    light: NDArray[np.float32]
+    optics: Optics
     rng: np.random.Generator
 
     def __post_init__(self) -> None:
         self._noise = self.rng.gumbel(size=NOISE_SIZE).astype(np.float32)
-        self._worth = np.ones((*self.colour.shape, len(self.light)), bool)
+        self._worth = np.ones((*self.colour.shape, len(self.optics.light)), bool)
         self._passes = 0
-
-    def _optics(self) -> tuple[NDArray[Any], ...]:
-        return self.fields, self.offsets, self.weights_lightness, self.weights_chroma, self.light
 
     def counts(self) -> NDArray[np.int64]:
         """Sweets of each colour (K,)."""
-        return np.bincount(self.colour.ravel(), minlength=len(self.light))
+        return np.bincount(self.colour.ravel(), minlength=len(self.optics.light))
 
     def sweep(self, temperature: float, price: Numbers, *, try_all: bool = False) -> int:
         """Let every sweet take the colour of least cost plus price (K,), by a heat bath; returns how many changed."""
@@ -59,7 +53,7 @@ class Board:
         return int(
             search_kernel.sweep(
                 self.colour,
-                *self._optics(),
+                self.optics,
                 np.asarray(price, np.float32),
                 self._noise,
                 int(self.rng.integers(NOISE_SIZE)),
@@ -70,12 +64,17 @@ class Board:
             )
         )
 
+    def swap(self, temperature: float) -> int:
+        """Let neighbours change places, by a heat bath; returns how many pairs did."""
+        start = int(self.rng.integers(NOISE_SIZE))
+        return int(search_kernel.swap(self.colour, self.optics, self._noise, start, np.float32(temperature)))
+
     def trade(self, temperature: float, price: Numbers, spare: NDArray[np.int64]) -> NDArray[np.int64]:
         """Let sweets swap, or take one of `spare` (K,), which is kept up to date; returns wishes (K, K) from-to."""
-        wishes = np.zeros((len(self.light), len(self.light)), np.int64)
+        wishes = np.zeros((len(self.optics.light), len(self.optics.light)), np.int64)
         search_kernel.trade(
             self.colour,
-            *self._optics(),
+            self.optics,
             np.asarray(price, np.float32),
             self._noise,
             int(self.rng.integers(NOISE_SIZE)),
@@ -87,7 +86,7 @@ class Board:
 
     def change_costs(self) -> NDArray[np.float32]:
         """Cost (N, K) of each colour in each cell, less that of the colour there, the rest of the board as it is."""
-        costs = np.asarray(search_kernel.change_costs(self.colour, *self._optics()))
+        costs = np.asarray(search_kernel.change_costs(self.colour, self.optics))
         own: NDArray[np.float32] = np.take_along_axis(
             costs, self.colour.reshape(-1, 1).astype(np.int64), axis=1
         )
@@ -95,11 +94,23 @@ class Board:
 
     def relay(self, cells: NDArray[np.int64], colours: NDArray[np.int32]) -> None:
         """Give cells (n,) other colours (n,)."""
-        search_kernel.relay(cells, colours, self.colour, *self._optics())
+        search_kernel.relay(cells, colours, self.colour, self.optics)
+
+    def fields(self) -> NDArray[np.float32]:
+        """The planes of `Optics.fields` at every cell (rows, cols, PLANES), a copy."""
+        rows, cols = self.colour.shape
+        first, plane, row = self.optics.frame
+        cells = (
+            first
+            + row * np.arange(rows)[:, None, None]
+            + np.arange(cols)[:, None]
+            + plane * np.arange(PLANES)
+        )
+        return np.asarray(self.optics.fields[cells])
 
     def seen(self) -> NDArray[np.float32]:
         """What is seen at every cell (rows, cols, 3): X, Y, Z relative to white."""
-        return self.fields[..., :3]
+        return self.fields()[..., :3]
 
 
 def make_board(
@@ -129,16 +140,10 @@ def make_board(
     fields = np.concatenate(
         [seen, seen_lightness, aim + np.array([16.0, 0.0, 0.0]), weights, 1.0 / share], axis=-1
     )
-    chroma, lightness = spread(layout, SIGMA_CHROMA), spread(layout, SIGMA_LIGHTNESS)
-    return Board(
-        laid,
-        fields.astype(np.float32),
-        chroma.offsets,
-        lightness.weights,
-        chroma.weights,
-        xyz.astype(np.float32),
-        np.random.default_rng(seed),
+    optics = make_optics(
+        fields.astype(np.float32), xyz.astype(np.float32), layout, SIGMA_LIGHTNESS, SIGMA_CHROMA
     )
+    return Board(laid, optics, np.random.default_rng(seed))
 
 
 def _nearest(aim: Numbers, paint: Paint) -> NDArray[np.int32]:
@@ -158,6 +163,7 @@ def compile_kernels() -> None:
     target = np.full((2, 2, 3), 0.5)
     board = make_board(target, target, Paint(light, np.zeros(3)), Layout("square", 2, 2, 1.0, 0.0), 0)
     board.sweep(1.0, np.zeros(2))
+    board.swap(1.0)
     board.trade(1.0, np.zeros(2), np.zeros(2, np.int64))
     board.change_costs()
     board.relay(np.array([0]), np.array([1], np.int32))

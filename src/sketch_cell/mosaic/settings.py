@@ -35,7 +35,7 @@ class MosaicSettings(Settings):
         0.008, "How thick a sweet is; the height of one on its side", unit="m", minimum=1e-4, maximum=1.0
     )
     passes: int = setting(
-        144, "Passes of the search over the board: more is slower and finer", minimum=2, maximum=1000
+        60, "Passes of the search over the board: more is slower and finer", minimum=2, maximum=1000
     )
     seed: int = setting(0, "Seed of the search's random numbers", minimum=0, maximum=2**31 - 1)
 

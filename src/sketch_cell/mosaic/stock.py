@@ -96,6 +96,7 @@ def settle(
             else temperature * (COLDEST / max(temperature, COLDEST)) ** (number / max(1, passes - 1))
         )
         wishes = board.trade(warmth, price, spare)
+        board.swap(warmth)
         pull = (wishes.sum(axis=0) - wishes.sum(axis=1)) * (len(stock) / board.colour.size)
         raised = np.maximum(0.0, price + WISH_STEP * pull)
         price = raised if scarce else np.where(spare > 0, np.maximum(0.0, price - 0.1), raised)
