@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -19,6 +21,7 @@ from sketch_cell.ros.messages import (
     image_from_bytes,
     rgb_from,
 )
+from sketch_cell.ros.newest import NewestFirst
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, SENSOR
@@ -42,15 +45,27 @@ class DeblockerSettings(Settings):
 class DeblockerNode(Node):
     """Repairs each picture that arrives, with the network that its file's header asks for."""
 
-    def __init__(self) -> None:
-        super().__init__("deblocker")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("deblocker", **options)
         self._settings = declare_settings(self, DeblockerSettings, on_change=self._change)
         self._deblocker = Deblocker(self._settings.runtime)
+        self._repaired = 0
         qos = SENSOR if self._settings.stream else LATCHED
         self._publisher = self.create_publisher(Image, "picture/image", qos)
         self._diagnostics = Diagnostics(self)
-        self.create_subscription(CompressedImage, "picture/compressed", self._on_file, qos, raw=True)
-        self.create_subscription(Image, "picture/raw", self._on_image, qos, raw=True)
+        self._queues: list[NewestFirst] = []
+        for kind, topic, work in (
+            (CompressedImage, "picture/compressed", self._on_file),
+            (Image, "picture/raw", self._on_image),
+        ):
+            self.create_subscription(kind, topic, self._in_turn(work), qos, raw=True)
+
+    def _in_turn(self, work: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """A photo waits for the one before it; a camera's frame gives way to a newer one."""
+        if not self._settings.stream:
+            return work
+        self._queues.append(NewestFirst(work))
+        return self._queues[-1].offer
 
     def _change(self, settings: DeblockerSettings) -> None:
         self._settings = settings
@@ -83,8 +98,19 @@ class DeblockerNode(Node):
 
     def _done(self, begin_s: float) -> None:
         took_s = time.monotonic() - begin_s
+        self._repaired += 1
         self.get_logger().debug(f"repaired in {took_s:.2f} s")
-        self._diagnostics.set(DiagnosticStatus.OK, f"repaired in {took_s:.2f} s")
+        figures = {
+            "repaired": str(self._repaired),
+            "dropped": str(sum(queue.dropped for queue in self._queues)),
+        }
+        self._diagnostics.set(DiagnosticStatus.OK, f"repaired in {took_s:.2f} s", figures)
+
+    def destroy_node(self) -> None:
+        """Let the frame in hand end before what it needs is gone."""
+        for queue in self._queues:
+            queue.close()
+        super().destroy_node()
 
 
 def main() -> None:
