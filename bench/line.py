@@ -23,7 +23,7 @@ from skimage.metrics import structural_similarity
 from sketch_cell.drawing.frame import frame_for, on_own_sheet
 from sketch_cell.drawing.plan import LinePlan, plan_line, reversals
 from sketch_cell.drawing.render import render_ink
-from sketch_cell.drawing.rows import RowGrid, envelope, row_ink, serpentine
+from sketch_cell.drawing.rows import RowGrid, rows_ink, serpentine
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.simplify import simplify
 from sketch_cell.drawing.tone import blur, grey, luminance, resample, srgb_from_linear, unit_photo
@@ -37,6 +37,7 @@ PIXELS_PER_CELL = 12
 BINS = 8
 SIGMAS = (0.35, 0.5, 1.0)
 METRICS = {"linear": "M1", "value": "M2", "adapted": "M3"}
+LINE_WIDTH_M = 0.0006
 BACKLASH_M = (0.00175, 0.002)
 
 
@@ -149,8 +150,15 @@ def resample_photo(photo: Image, rows: int, columns: int) -> Image:
 
 def grid_ink(v: Array, grid: RowGrid) -> Image:
     """Ink of rows with 48 samples a cell on the bins of the search."""
-    low, high = envelope(v.astype(np.float32), grid.width_m / (v.shape[1] - 1), 0.0003)
-    return row_ink(low, high, grid.rows * BINS, grid.pitch_m / BINS, 48 // BINS)
+    return rows_ink(
+        v,
+        step_m=grid.width_m / (v.shape[1] - 1),
+        line_width_m=LINE_WIDTH_M,
+        bins=grid.rows * BINS,
+        bin_m=grid.pitch_m / BINS,
+        fold=48 // BINS,
+        turns=True,
+    )
 
 
 def original(

@@ -260,3 +260,18 @@ def test_own_sheet_is_as_large_as_the_drawing():
     frame = plan_line(np.zeros((300, 451), np.uint8), dataclasses.replace(settings, iterations=0)).frame
     assert frame.width_m == pytest.approx(0.155) and frame.height_m == pytest.approx(0.155 * 300 / 451)
     assert frame.left_m == pytest.approx(0, abs=1e-12) and frame.bottom_m == pytest.approx(0, abs=1e-12)
+
+
+def test_rows_stay_in_step_where_their_tones_differ():
+    """Whatever waves its cells take, every row's pairs of cells begin upwards: neighbours never wave against
+    each other."""
+    photo = np.uint8(np.random.default_rng(2).integers(0, 256, (48, 64)))
+    plan = plan_line(photo, dataclasses.replace(SMALL, cells=16, merge_rows=False, spread_rows=False))
+    grid = plan.frame.grid()
+    rows = plan.xy[:, 1].reshape(grid.rows, -1).copy()
+    rows[1::2] = rows[1::2, ::-1]
+    middles = rows[:, ::96]  # where pairs of cells begin: on the row's middle
+    assert np.abs(middles - middles[:, :1]).max() < 1e-9
+    wave = rows[:, :-1].reshape(grid.rows, -1, 96) - middles[:, :1, None]
+    turned = (wave[..., 4] < -1e-9).sum()  # the first quarter of the fastest half-wave
+    assert turned == 0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.drawing.parabolic import Search, successive_parabolas
-from sketch_cell.drawing.rows import RowGrid, envelope, row_ink, serpentine
+from sketch_cell.drawing.rows import RowGrid, rows_ink, serpentine
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.synthesis import difference
 from sketch_cell.drawing.tone import blur, grey, luminance, resample
@@ -80,8 +80,15 @@ def _samples_per_cell(settings: LineSettings) -> int:
 
 
 def _ink(v: FloatImage, grid: RowGrid, settings: LineSettings) -> FloatImage:
-    low, high = envelope(v, grid.width_m / (v.shape[1] - 1), settings.line_width_m / 2)
-    fine = row_ink(low, high, grid.rows * BINS_PER_CELL, grid.pitch_m / BINS_PER_CELL, 1)
+    fine = rows_ink(
+        v,
+        step_m=grid.width_m / (v.shape[1] - 1),
+        line_width_m=settings.line_width_m,
+        bins=grid.rows * BINS_PER_CELL,
+        bin_m=grid.pitch_m / BINS_PER_CELL,
+        fold=1,
+        turns=False,
+    )
     return np.asarray(
         cv2.resize(fine, (grid.columns * BINS_PER_CELL, fine.shape[0]), interpolation=cv2.INTER_AREA)
     )

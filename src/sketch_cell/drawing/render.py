@@ -94,10 +94,10 @@ def _united(
 
 def _area(column: NDArray[np.int64], low: Array, high: Array, rows: int, columns: int) -> Array:
     """Length of ink per pixel (rows, columns), summed over disjoint intervals low..high within columns."""
-    return interval_area(column, low, rows, columns) - interval_area(column, high, rows, columns)
+    return _beyond(column, low, rows, columns) - _beyond(column, high, rows, columns)
 
 
-def interval_area(column: NDArray[np.int64], edge: Array, rows: int, columns: int) -> Array:
+def _beyond(column: NDArray[np.int64], edge: Array, rows: int, columns: int) -> Array:
     """How much of each pixel (rows, columns) lies beyond the edges, one edge (0..rows) per entry of `column`."""
     whole = edge.astype(np.int64)
     part = edge - whole

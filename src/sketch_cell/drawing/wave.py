@@ -17,20 +17,22 @@ from sketch_cell.drawing.rows import RowGrid, envelope
 FloatImage = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-SAMPLES_PER_CELL = 48  # divisible by twice every number of periods: zeros and crests are samples
+SAMPLES_PER_CELL = 48  # divisible by twice every number of half-waves: zeros and crests are samples
 STEPS = 64
-# Amplification before clipping, by periods per cell; a lone period stays round: its half-waves carry the detail.
-FLATTEST = {1: 1.0, 2: 12.0, 3: 4.0}
-# Shares of half a pitch: what a sine uses before its crests flatten (least line for its ink), and what it ends with.
-ROOM = {1: 1.0, 2: 0.85, 3: 0.85}
-FULL_ROOM = {1: 1.0, 2: 0.93, 3: 0.9}
+TONES = 512  # entries of a table over tone
+HALF_WAVES = (2, 3, 4, 6)  # per cell: one period, one and a half, two, three
+# Amplification before clipping, by half-waves per cell; a lone period stays round: its half-waves carry the detail.
+FLATTEST = {2: 1.0, 3: 4.0, 4: 12.0, 6: 4.0}
+# Shares of half a pitch: what a wave uses before its crests flatten (least line for its ink), and what it ends with.
+ROOM = {2: 1.0, 3: 1.0, 4: 0.85, 6: 0.85}
+FULL_ROOM = {2: 1.0, 3: 1.0, 4: 0.93, 6: 0.9}
 
 
 @dataclass(frozen=True)
 class Wave:
-    """One waveform at n periods per cell: coverage, amplitude [m] and crest amplification, rising together."""
+    """One waveform at so many half-waves per cell: coverage, amplitude [m] and crest amplification, rising together."""
 
-    periods: int
+    half_waves: int
     waveform: str
     coverage: Array
     amplitude_m: Array
@@ -41,18 +43,19 @@ class Wave:
         """Largest share of ink in reach."""
         return float(self.coverage[-1])
 
-    def row(self, tone: FloatImage, samples: int) -> FloatImage:
-        """Wave (rows, samples) [m] whose half-waves carry the tones (rows, half-waves); up (negative v) first."""
-        repeat = samples // tone.shape[1]
-        amplitude = np.interp(tone, self.coverage, self.amplitude_m).astype(np.float32)
-        steepness = np.interp(tone, self.coverage, self.steepness).astype(np.float32)
-        phase = (np.arange(samples) % repeat) / repeat
-        up = np.where(np.arange(samples) // repeat % 2 == 0, -1, 1)
-        shape = (up * crest(phase, self.waveform)).astype(np.float32)
-        wave = np.repeat(steepness, repeat, axis=1) * shape
-        np.clip(wave, -1, 1, out=wave)
-        wave *= np.repeat(amplitude, repeat, axis=1)
-        return wave
+    def by_tone(self) -> FloatImage:
+        """Amplitude [m] and amplification (TONES, 2) for tones evenly from 0 to 1."""
+        tone = np.linspace(0, 1, TONES)
+        amplitude = np.interp(tone, self.coverage, self.amplitude_m)
+        return np.stack([amplitude, np.interp(tone, self.coverage, self.steepness)], axis=1).astype(
+            np.float32
+        )
+
+    def shape(self) -> FloatImage:
+        """Heights 0..1 of one half-wave at its samples, filled up with zeros (SAMPLES_PER_CELL,)."""
+        repeat = SAMPLES_PER_CELL // self.half_waves
+        heights = crest(np.arange(repeat) / repeat, self.waveform)
+        return np.pad(heights, (0, SAMPLES_PER_CELL - repeat)).astype(np.float32)
 
 
 def crest(phase: Array, waveform: str) -> Array:
@@ -64,21 +67,21 @@ def crest(phase: Array, waveform: str) -> Array:
     return (phase > 0).astype(float)  # a square wave crosses its row's middle once per half-wave
 
 
-def make_wave(periods: int, waveform: str, grid: RowGrid, line_width_m: float) -> Wave:
+def make_wave(half_waves: int, waveform: str, grid: RowGrid, line_width_m: float) -> Wave:
     """Measure the wave's ink at rising strength, on an endless field of equal rows, by its exact envelope."""
     half = grid.pitch_m / 2
+    room, full_room, flattest = ROOM[half_waves], FULL_ROOM[half_waves], FLATTEST[half_waves]
     growth = np.linspace(0, 1, STEPS)
     amplitude, steepness = half * growth, np.ones(STEPS)
-    if FLATTEST[periods] > 1 and waveform != "square":
-        amplitude = half * np.append(
-            ROOM[periods] * growth, np.linspace(ROOM[periods], FULL_ROOM[periods], STEPS)
-        )
-        steepness = np.append(steepness, 1 / np.linspace(1, 1 / FLATTEST[periods], STEPS))
+    if flattest > 1 and waveform != "square":
+        amplitude = half * np.append(room * growth, np.linspace(room, full_room, STEPS))
+        steepness = np.append(steepness, 1 / np.linspace(1, 1 / flattest, STEPS))
     fine = SAMPLES_PER_CELL * 2
-    at = np.arange(3 * fine + 1) * 2 * periods / fine
+    at = np.arange(4 * fine + 1) * half_waves / fine
     wave = np.where(at.astype(int) % 2 == 0, -1, 1) * crest(at % 1, waveform)
     rows = amplitude[:, None] * np.clip(steepness[:, None] * wave, -1, 1)
     low, high = envelope(rows, grid.cell_m / fine, line_width_m / 2)
-    covered = np.minimum(high - low, grid.pitch_m)[:, fine : 2 * fine].mean(axis=1) / grid.pitch_m
+    # Two cells from the middle: an odd number of half-waves repeats itself after two.
+    covered = np.minimum(high - low, grid.pitch_m)[:, fine : 3 * fine].mean(axis=1) / grid.pitch_m
     rising = np.maximum.accumulate(covered)
-    return Wave(periods, waveform, rising, amplitude, steepness)
+    return Wave(half_waves, waveform, rising, amplitude, steepness)
