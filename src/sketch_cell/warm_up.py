@@ -9,6 +9,8 @@ import numpy as np
 
 from sketch_cell.control.deviation import deviation
 from sketch_cell.control.route import route
+from sketch_cell.drawing.plan import plan_line
+from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.twin.toy import Toy, ToySettings
 from sketch_cell.vision.warm_up import warm_up
 
@@ -20,6 +22,7 @@ def main() -> None:
     Toy(ToySettings(), seed=1).move(line_m, 1e-3)
     route(line_m, 2e-5, 5e-5)
     deviation(line_m, line_m)
+    plan_line(np.full((8, 8), 128, np.uint8), LineSettings(cells=8, iterations=1))
     warm_up()
 
 
