@@ -22,6 +22,7 @@ COMMANDS = {
     "simulate": "Draw a photo in-process, with faults, many times faster than real time.",
     "machine": "Check or configure a Grbl board.",
     "camera": "Calibrate the camera that watches the glass.",
+    "doctor": "Check this computer for everything a cell needs.",
 }
 
 

@@ -1,0 +1,1 @@
+"""What a cell needs of its computer, found out before a drawing depends on it."""
