@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "machine"))
 
 from machine_board import BoardThread
 
-from sketch_cell.commands.machine import machine
+from sketch_cell.bringup import share_folder
+from sketch_cell.commands.machine import Visit, machine
 from sketch_cell.errors import InputError, MachineError
+from sketch_cell.machine.board import BoardSettings
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def test_configure_mends_it_and_a_check_then_passes(stock: BoardThread) -> None:
 def test_options_are_the_machine(stock: BoardThread) -> None:
     result = CliRunner().invoke(machine, ["check", "--port", stock.port, "--travel-x-mm", "200"])
     assert "$130" not in result.output
-    assert "$131 (y travel, mm) is 200, needed is 107" in result.output
+    assert "$131 (y travel, mm) is 200, needed is 113" in result.output
 
 
 def test_a_missing_port_is_said_in_words() -> None:
@@ -53,3 +57,60 @@ def test_a_missing_port_is_said_in_words() -> None:
     assert isinstance(result.exception, InputError)
     assert result.exception.exit_status == 2
     assert "/dev/nowhere" in str(result.exception)
+
+
+def test_the_board_is_set_as_the_cell_that_will_draw_wants_it(stock: BoardThread) -> None:
+    """Found by following doc/hardware.md: `configure` once wrote defaults that the cell's driver then refused."""
+    CliRunner().invoke(machine, ["configure", "--port", stock.port])
+    parameters = yaml.safe_load((share_folder() / "config" / "grbl.yaml").read_text())
+    cell = BoardSettings(**parameters["/**"]["ros__parameters"]["board"])
+    with Visit(stock.port, 115_200, cell) as visit:
+        visit.wait()
+        assert [str(difference) for difference in visit.driver.differences] == []
+
+
+def test_check_in_json(stock: BoardThread) -> None:
+    result = CliRunner().invoke(machine, ["check", "--port", stock.port, "--json"])
+    assert isinstance(result.exception, MachineError)
+    report = json.loads(result.stdout)
+    assert report["ready"] is False
+    steps = next(item for item in report["differences"] if item["setting"] == 100)
+    assert steps["command"] == "$100=88.889"
+    assert steps["dangerous"] is True
+    CliRunner().invoke(machine, ["configure", "--port", stock.port])
+    result = CliRunner().invoke(machine, ["check", "--port", stock.port, "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["ready"] is True
+
+
+def test_options_go_before_the_parameters_file(stock: BoardThread, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "/**:\n  ros__parameters:\n    board:\n      travel_x_m: 0.2\n"
+        "/**/stepper_driver:\n  ros__parameters:\n    board:\n      travel_y_m: 0.3\n"
+    )
+    words = ["check", "--port", stock.port, "--params-file", str(mine)]
+    result = CliRunner().invoke(machine, words)
+    assert "$130" not in result.output
+    assert "$131 (y travel, mm) is 200, needed is 300" in result.output
+    result = CliRunner().invoke(machine, [*words, "--travel-y-mm", "200"])
+    assert "$131" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("/**: [1, 2", "is not a file of parameters"),
+        ("/**:\n  ros__parameters:\n    board:\n      travel_m: 0.2\n", "travel_m"),
+        ("/**:\n  ros__parameters:\n    board:\n      travel_x_m: 99.0\n", "travel_x_m is 99"),
+        ("just words", "is not a file of parameters"),
+    ],
+)
+def test_a_bad_parameters_file_is_said_in_words(
+    stock: BoardThread, tmp_path: Path, text: str, reason: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    result = CliRunner().invoke(machine, ["check", "--port", stock.port, "--params-file", str(mine)])
+    assert isinstance(result.exception, InputError)
+    assert reason in str(result.exception)

@@ -21,14 +21,18 @@ MILLIMETRE_SUFFIX = {"_m": "_mm", "_m_per_s": "_mm_per_s", "_m_per_s2": "_mm_per
 
 
 def settings_options(
-    kind: type[Settings], *, prefix: str = "", leave_out: tuple[str, ...] = ()
+    kind: type[Settings], *, prefix: str = "", leave_out: tuple[str, ...] = (), defaults: bool = True
 ) -> Callable[[F], F]:
-    """Decorate a click command with one option per field of `kind` (see `settings_from`)."""
+    """Decorate a click command with one option per field of `kind` (see `settings_from`).
+
+    Without `defaults` an option that is not typed is None, for commands that have them from elsewhere
+    (see `settings_over`).
+    """
 
     def decorate(function: F) -> F:
         for item in reversed(dataclasses.fields(kind)):
             if item.name not in leave_out:
-                function = _option(item, prefix)(function)
+                function = _option(item, prefix, defaults)(function)
         return function
 
     return decorate
@@ -36,13 +40,23 @@ def settings_options(
 
 def settings_from(kind: type[S], options: Mapping[str, Any], *, prefix: str = "") -> S:
     """Build `kind` from click's keyword arguments, back in SI units; raises `SettingError`."""
+    return kind(**_values(kind, options, prefix))
+
+
+def settings_over(base: S, options: Mapping[str, Any], *, prefix: str = "") -> S:
+    """`base` with what was typed in its place; raises `SettingError`."""
+    return dataclasses.replace(base, **_values(type(base), options, prefix))
+
+
+def _values(kind: type[Settings], options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Field -> value [SI] of every option that is not None."""
     values = {}
     for item in dataclasses.fields(kind):
         typed, scale = _typed_name(item.name)
         value = options.get(prefix + typed)
         if value is not None:
             values[item.name] = value * scale if scale != 1.0 else value
-    return kind(**values)
+    return values
 
 
 def _typed_name(name: str) -> tuple[str, float]:
@@ -53,20 +67,23 @@ def _typed_name(name: str) -> tuple[str, float]:
     return name, 1.0
 
 
-def _option(item: dataclasses.Field[Any], prefix: str) -> Callable[[F], F]:
+def _option(item: dataclasses.Field[Any], prefix: str, defaults: bool) -> Callable[[F], F]:
     typed, scale = _typed_name(item.name)
-    default: Any = item.default
-    default = default / scale if scale != 1.0 else default
-    if isinstance(default, float):
-        default = float(f"{default:.9g}")
+    kind: Any = click.Choice(item.metadata["choices"]) if item.metadata["choices"] else type(item.default)
+    default = _typed_default(item.default, scale) if defaults else None
     unit = item.metadata["unit"]
     unit = unit.replace("m", "mm", 1) if scale != 1.0 else unit
     help_text = item.metadata["description"] + (f" [{unit}]" if unit else "")
     flag = "--" + (prefix + typed).replace("_", "-")
     name = prefix + typed
-    if isinstance(default, bool):
+    if kind is bool:
         return click.option(
-            f"{flag}/--no-{flag[2:]}", name, default=default, show_default=True, help=help_text
+            f"{flag}/--no-{flag[2:]}", name, default=default, show_default=defaults, help=help_text
         )
-    kind: Any = click.Choice(item.metadata["choices"]) if item.metadata["choices"] else type(default)
-    return click.option(flag, name, type=kind, default=default, show_default=True, help=help_text)
+    return click.option(flag, name, type=kind, default=default, show_default=defaults, help=help_text)
+
+
+def _typed_default(default: Any, scale: float) -> Any:
+    """A default [SI] in the unit that is typed, without the digits of the division."""
+    default = default / scale if scale != 1.0 else default
+    return float(f"{default:.9g}") if isinstance(default, float) else default
