@@ -14,6 +14,7 @@ from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState
 from sketch_cell.machine.motion import vertex_times_s
+from sketch_cell.twin.grbl_machine import GrblBuild
 
 BEFORE_S = 2.0
 
@@ -29,7 +30,7 @@ class Job:
     """Feeds a drawing to the driver for as long as that is legal."""
 
     def __init__(self, pair: Pair) -> None:
-        self.pair, self.sent = pair, 0
+        self.pair, self.sent, self.place_s = pair, 0, 0.0
         self.times, self.xy = zigzag()
 
     def run(self, duration_s: float) -> None:
@@ -41,8 +42,8 @@ class Job:
     def _feed(self) -> None:
         driver = self.pair.driver
         if driver.state in (DriverState.IDLE, DriverState.RUNNING):
-            ahead_s = driver.motion(self.pair.now_s).timeline_s + 0.5
-            end = max(int(np.searchsorted(self.times, ahead_s)) + 1, self.sent)
+            self.place_s = max(self.place_s, driver.motion(self.pair.now_s).timeline_s)
+            end = max(int(np.searchsorted(self.times, self.place_s + 0.5)) + 1, self.sent)
             driver.append(self.times[self.sent : end], self.xy[self.sent : end], 0.04)
             self.sent = end
 
@@ -253,6 +254,157 @@ def test_an_emergency_stop_as_the_motion_sets_off_keeps_the_position(
     pair.driver.release(pair.now_s)
     assert pair.driver.state is DriverState.IDLE, pair.said()
     assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+
+
+def noisy(rate: float, seed: int) -> Callable[[bytes], bytes]:
+    rng = random.Random(seed)
+    return lambda data: bytes(rng.randrange(256) if rng.random() < rate else byte for byte in data)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_drawing_is_finished_over_a_line_that_garbles_a_byte_in_a_thousand(seed: int) -> None:
+    """A person acknowledges, homes and lets it go on from where it was: nothing hangs, nothing is left out."""
+    pair, job = running()
+    pair.to_board, pair.to_host = noisy(1e-3, seed), noisy(1e-3, seed + 100)
+    stops = 0
+    while not job.finished:
+        if pair.driver.state in (DriverState.IDLE, DriverState.RUNNING):
+            job.run(pair.step_s)
+            continue
+        stops += 1
+        assert stops < 40, pair.said()
+        mend(pair)
+        job.sent = int(np.searchsorted(job.times, job.place_s, side="right"))
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=6e-5)
+    assert stops > 0, "the noise was never noticed"
+
+
+def mend(pair: Pair) -> None:
+    """What a person does until the machine is ready again."""
+    driver = pair.driver
+    for _ in range(20):
+        if driver.state is DriverState.IDLE:
+            return
+        if driver.state in (DriverState.FAULT, DriverState.HELD):
+            driver.resume(pair.now_s)
+            if driver.state is DriverState.RUNNING:
+                driver.stop(pair.now_s)
+        elif driver.state is DriverState.OFFLINE:
+            pair.connect()
+        elif driver.state in (DriverState.UNHOMED, DriverState.ALARM):
+            driver.home(pair.now_s)
+        pair.run(1.0)
+    raise AssertionError(f"{driver.state}: {driver.reason}; {pair.said()}")
+
+
+def test_a_hard_limit_stops_dead_in_words_and_only_homing_helps() -> None:
+    pair = Pair(BoardSettings(hard_limits=True)).ready()
+    job = Job(pair)
+    job.run(BEFORE_S)
+    pressed = [True]
+    advance = pair.firmware.advance
+
+    def advance_pressed(duration_s: float, period_s: float) -> np.ndarray:
+        if pressed[0]:
+            pair.firmware.limit_pins = (True, False, False)
+        return advance(duration_s, period_s)
+
+    pair.firmware.advance = advance_pressed  # type: ignore[method-assign]
+    job.run(3.0)
+    assert "ALARM:1, a hard limit switch was hit" in pair.said()
+    assert "by hand" in pair.said()
+    assert pair.driver.state is DriverState.ALARM
+    stands = pair.stylus_m
+    with pytest.raises(MachineError, match="home the machine first"):
+        pair.driver.append([1000.0], [[0.05, 0.05]])
+    pair.run(1.0)
+    assert np.array_equal(pair.stylus_m, stands)
+    pressed[0] = False
+    pair.run(0.1)
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+
+
+def test_a_firmware_that_homes_a_z_which_is_not_there_says_what_to_do() -> None:
+    pair = Pair(build=GrblBuild(homing_cycles=((2,), (0, 1))))
+    pair.connect()
+    pair.home()
+    pair.until(lambda: pair.driver.wire.script is None)
+    assert pair.driver.state is DriverState.ALARM
+    assert "ALARM:9" in pair.said()
+    assert "HOMING_CYCLE_0" in pair.said()
+    assert not np.any(pair.motor_m), "neither x nor y moved"
+
+
+@pytest.mark.parametrize(
+    ("seek_s", "interruption", "words"),
+    [(0.3, b"\x18", "homing was stopped by a reset"), (0.3, b"\x84", "safety door"), (0.0, b"", "release")],
+)
+def test_each_way_homing_fails_is_said_with_advice(seek_s: float, interruption: bytes, words: str) -> None:
+    pair = Pair()
+    pair.connect()
+    if not interruption:  # a switch that never lets go
+        pair.switches = False
+        step, pair.firmware.limit_pins = pair.step, (True, True, False)
+
+        def stuck() -> None:
+            step()
+            pair.firmware.limit_pins = (True, True, False)
+
+        pair.step = stuck  # type: ignore[method-assign]
+    pair.driver.home(pair.now_s)
+    pair.run(seek_s)
+    pair.firmware.receive(interruption)
+    pair.until(lambda: pair.driver.state is DriverState.ALARM and pair.driver.wire.script is None)
+    assert words in pair.said()
+    with pytest.raises(MachineError, match="home the machine first"):
+        pair.driver.append([1.0], [[0.05, 0.05]])
+
+
+def test_a_switch_that_is_not_touched_is_said_in_words_and_the_machine_must_be_homed() -> None:
+    pair = Pair().ready()
+    pair.driver.touch(0, pair.now_s)  # the probe input is not wired
+    pair.until(lambda: pair.driver.wire.script is None, limit_s=60.0)
+    assert "ALARM:5" in pair.said() or "not touched" in pair.said()
+    assert pair.driver.state is DriverState.ALARM
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE
+
+
+def test_a_touch_far_from_the_last_one_is_not_believed() -> None:
+    pair = Pair(step_s=0.001).ready()
+    moved_m = [0.0]
+    step = pair.step
+
+    def stepped() -> None:
+        step()
+        pair.firmware.probe_pin = bool(pair.stylus_m[0] - moved_m[0] < 0.0002)
+
+    pair.step = stepped  # type: ignore[method-assign]
+    for moved_m[0] in (0.0, 0.008):
+        pair.driver.append([pair.now_s + 1000], [[0.02, 0.01]], 0.04)
+        pair.until(lambda: pair.driver.idle)
+        pair.driver.touch(0, pair.now_s)
+        pair.until(lambda: pair.driver.wire.script is None, limit_s=30)
+    assert pair.driver.state is DriverState.ALARM
+    assert "more than lost steps" in pair.said()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_switch_is_touched_by_homing_its_axis_where_the_firmware_can(axis: int) -> None:
+    settings = DriverSettings(touch="homing")
+    plain = Pair(settings=settings).ready()
+    with pytest.raises(MachineError, match="HOMING_SINGLE_AXIS_COMMANDS"):
+        plain.driver.touch(axis, plain.now_s)
+    pair = Pair(settings=settings, build=GrblBuild(single_axis_homing=True)).ready()
+    pair.driver.append([2.0], [[0.010, 0.012]])
+    pair.until(lambda: pair.driver.idle)
+    pair.driver.touch(axis, pair.now_s)
+    pair.until(lambda: pair.driver.wire.script is None, limit_s=60.0)
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+    assert pair.driver.touches[axis].step_error_m is None
+    assert np.allclose(pair.stylus_m, [0.010, 0.012], atol=6e-5)
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=6e-5)
 
 
 def test_homing_without_switches_says_what_to_do() -> None:

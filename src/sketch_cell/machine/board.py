@@ -9,6 +9,7 @@ from sketch_cell.errors import SettingError
 from sketch_cell.settings import Settings, setting
 
 TOLERANCE = 1e-3  # relative: the board prints three decimals
+REPORT_MASK = 10  # bit 0 is the machine position; other bits only add to the reports
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def needed_settings(board: BoardSettings) -> dict[int, tuple[float, str, bool]]:
         1: (255, "motors stay energised when idle", False),
         3: (directions, "direction of the motors", True),
         5: (int(board.switches_normally_closed), "limit switches inverted", True),
-        10: (1, "status reports hold the machine position", True),
+        REPORT_MASK: (1, "status reports hold the machine position", True),
         11: (board.junction_deviation_m * 1000, "junction deviation, mm", False),
         13: (0, "reports in millimetres", True),
         22: (1, "homing enabled", True),
@@ -120,10 +121,15 @@ def differences(board: BoardSettings, found: Mapping[int, str]) -> list[Differen
     result = []
     for number, (needed, meaning, dangerous) in needed_settings(board).items():
         value = _number(found.get(number))
-        close = value is not None and abs(value - needed) <= max(TOLERANCE * abs(needed), 6e-4)
-        if not close:
+        if value is None or not _fits(number, value, needed):
             result.append(Difference(number, value, needed, meaning, dangerous))
     return result
+
+
+def _fits(number: int, value: float, needed: float) -> bool:
+    if number == REPORT_MASK:
+        return bool(int(value) & 1)
+    return abs(value - needed) <= max(TOLERANCE * abs(needed), 6e-4)
 
 
 def _number(text: str | None) -> float | None:
