@@ -15,6 +15,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from sketch_cell.commands.console import console, progress
+from sketch_cell.commands.draw_time import draw_time
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.drawing.export import csv_text, gcode_text, svg_text
 from sketch_cell.drawing.film import growing_frames, save_search_figure
@@ -23,7 +24,7 @@ from sketch_cell.drawing.plan import LinePlan, plan_line
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.errors import InputError
 from sketch_cell.files import whole_file, write_whole
-from sketch_cell.machine.motion import MotionSettings, draw_time_s, vertex_times_s
+from sketch_cell.machine.motion import MotionSettings, vertex_times_s
 from sketch_cell.picture.read import read_photo
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -140,12 +141,7 @@ def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
 def report_of(plan: LinePlan, work: Work, planned_s: float) -> dict[str, Any]:
     """The plan's figures: what it is, what it costs in line, reversals, commands and time."""
     s, motion = plan.settings, work.motion
-    moving = draw_time_s(plan.commands_xy, motion)
-    # A take-up starts and ends at rest: 2 sqrt(b / a) each.
-    take_ups = sum(
-        count * 2 * (backlash / motion.acceleration_m_per_s2) ** 0.5
-        for count, backlash in zip(plan.reversals, work.backlash_m, strict=True)
-    )
+    takes = draw_time(plan.commands_xy, motion, work.backlash_m)
     return {
         "method": s.method,
         "tuned_for": s.tuned_for,
@@ -167,9 +163,9 @@ def report_of(plan: LinePlan, work: Work, planned_s: float) -> dict[str, Any]:
         "junction_deviation_m": motion.junction_deviation_m,
         "backlash_x_m": work.backlash_m[0],
         "backlash_y_m": work.backlash_m[1],
-        "moving_time_s": moving,
-        "take_up_time_s": take_ups,
-        "draw_time_s": moving + take_ups,
+        "moving_time_s": takes.moving_s,
+        "take_up_time_s": takes.take_up_s,
+        "draw_time_s": takes.total_s,
         "planning_time_s": planned_s,
     }
 

@@ -30,8 +30,8 @@ class LinePlannerNode(PlannerNode):
         line = plan_line(picture, self.settings)
         preview = line.preview(pixels_per_m=PREVIEW_PIXELS_PER_M)
         self._preview.publish(image_bytes(preview, stamp_ns, self.frame))
-        self._path.publish(path_bytes(line.xy, stamp_ns, self.frame))
-        return f"{len(line.xy)} points, {line.length_m:.1f} m"
+        self._path.publish(path_bytes(line.commands_xy, stamp_ns, self.frame))
+        return f"{len(line.commands_xy)} points, {line.length_m:.1f} m"
 
 
 def main() -> None:
