@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from sketch_cell.commands.faults import DEFAULT_TOY, Faults  # noqa: E402
 from sketch_cell.commands.simulate import figures_of  # noqa: E402
 from sketch_cell.commands.whole_cell import draw  # noqa: E402
+from sketch_cell.control.deviation import SPACING_M  # noqa: E402
 from sketch_cell.drawing.plan import plan_line  # noqa: E402
 from sketch_cell.drawing.settings import LineSettings  # noqa: E402
 from sketch_cell.files import whole_file, write_whole  # noqa: E402
@@ -33,6 +34,7 @@ from sketch_cell.machine.motion import MotionSettings  # noqa: E402
 from sketch_cell.picture.read import read_photo  # noqa: E402
 
 FOLDER = ROOT / "doc" / "benchmarks"
+BACK_WITHIN_M, STAYS_M = 0.00015, 0.003
 ROUGH = {
     "noise_sigma": 8.0,
     "flicker": 0.02,
@@ -77,8 +79,29 @@ def measure(line_m: NDArray[np.float64], fault_set: str, loop: str, seed: int) -
     begin_s = time.process_time()
     drawing, cell = draw(line_m, settings, seed)
     cpu_s = time.process_time() - begin_s
-    speed = {"cpu_s": round(cpu_s, 1), "times_real_time": round(cell.world.now_s / cpu_s, 2)}
-    return figures_of(drawing, line_m, settings) | speed, drawing
+    more: dict[str, Any] = {"cpu_s": round(cpu_s, 1), "times_real_time": round(cell.world.now_s / cpu_s, 2)}
+    if loop == "camera":
+        more["recovered_mm"] = recovered_mm(drawing, cell)
+    return figures_of(drawing, line_m, settings) | more, drawing
+
+
+def recovered_mm(drawing: Any, cell: Any) -> list[float]:
+    """How much line [mm] was drawn after each loss of steps until the stylus was back on its line, and stayed."""
+    found, step_mm = drawing.deviation, SPACING_M * 1e3
+    off = found.trace_to_line_m > BACK_WITHIN_M
+    stayed = round(STAYS_M / SPACING_M)
+    times, trace = cell.world.trace()
+    lengths = []
+    for loss in cell.world.toy.losses:
+        if not cell.job.begun_s or loss.time_s < cell.job.begun_s:
+            continue
+        place = trace[min(np.searchsorted(times, loss.time_s), len(trace) - 1)]
+        start = int(np.argmin(((found.trace_xy_m - place) ** 2).sum(axis=1)))
+        length = 0
+        while start + length < len(off) and off[start + length : start + length + stayed].any():
+            length += 1
+        lengths.append(round(length * step_mm, 1))
+    return lengths
 
 
 def picture(path: Path, drawing: Any, title: str) -> None:

@@ -261,8 +261,12 @@ def test_no_journal_is_no_error(tmp_path) -> None:
     clear(tmp_path / "none.json")
 
 
-def test_row_end_homing_bounds_a_lost_step_to_two_rows_and_comes_back_beside_the_drawing() -> None:
-    bench = Bench(waves(rows=6, cells=8), loop="homing")
+@pytest.mark.parametrize(("ends", "homings", "healed"), [("left", 3, 0.45), ("both", 6, 0.25)])
+def test_row_end_homing_bounds_a_lost_step_and_comes_back_beside_the_drawing(
+    ends: str, homings: int, healed: float
+) -> None:
+    bench = Bench(waves(rows=6, cells=16), loop="homing")
+    bench.job._control = ControlSettings(loop="homing", homing_ends=ends)
     bench.job._estimator_settings = EstimatorSettings(backlash_x_m=0.00175, backlash_y_m=0.0020)
     bench.job.draw()
     bench.until(JobState.DRAWING)
@@ -275,9 +279,9 @@ def test_row_end_homing_bounds_a_lost_step_to_two_rows_and_comes_back_beside_the
         bench.step()
         if bench.job.on_line and bench.trace:
             on_line.append(bench.trace[-1])
-    assert bench.orders.count(Order.HOME) == 3
+    assert bench.orders.count(Order.HOME) == homings
     result = deviation(np.concatenate(on_line), bench.job.line.xy_m)
     place = np.arange(len(result.trace_to_line_m)) / len(result.trace_to_line_m)
-    late = result.trace_to_line_m[(place > 0.45) & (place < 0.99)]
-    assert np.sqrt(np.mean(result.trace_to_line_m[place < 0.3] ** 2)) > 2e-4
+    late = result.trace_to_line_m[(place > healed) & (place < 0.99)]
+    assert np.sqrt(np.mean(result.trace_to_line_m[place < 0.15] ** 2)) > 2e-4
     assert np.sqrt(np.mean(late**2)) < 1.2e-4

@@ -17,10 +17,10 @@ from sketch_cell.control.job_words import (
     JobInputs,
     JobOutputs,
     JobState,
-    MachineState,
     Order,
     Progress,
     TipSeen,
+    machine_state,
 )
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
@@ -36,18 +36,6 @@ Array = NDArray[np.float64]
 
 STEP_S = 0.02
 SETTLE_S = 0.3
-
-MACHINE_STATES = {
-    DriverState.IDLE: MachineState.READY,
-    DriverState.RUNNING: MachineState.MOVING,
-    DriverState.HOMING: MachineState.HOMING,
-    DriverState.HOLDING: MachineState.HELD,
-    DriverState.HELD: MachineState.HELD,
-    DriverState.STOPPING: MachineState.HELD,
-    DriverState.UNHOMED: MachineState.UNHOMED,
-    DriverState.CONNECTING: MachineState.ABSENT,
-    DriverState.OFFLINE: MachineState.ABSENT,
-}
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,7 @@ class Cell:
         motion = driver.motion(now_s)
         progress = Progress(motion.stamp_s, motion.timeline_s, motion.position_m)
         tips = self._look(motion.position_m, motion.velocity_m_per_s) if self._sees else ()
-        machine = MACHINE_STATES.get(driver.state, MachineState.FAULT)
+        machine = machine_state(driver.state)
         outputs = self.job.step(now_s, JobInputs(machine, (progress,), tips, driver.reason))
         self._carry_out(outputs, now_s)
         self._stepped_s.append(now_s)

@@ -22,7 +22,7 @@ from sketch_cell.control.job_words import (
     TipSeen,
 )
 from sketch_cell.control.journal import Entry, line_digest
-from sketch_cell.control.lead_in import lead_in, left_row_ends_m, way_back, way_home
+from sketch_cell.control.lead_in import lead_in, row_ends_m, way_back, way_home
 from sketch_cell.control.route import route
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
@@ -302,7 +302,8 @@ class Job:
 
     def _next_touch_m(self) -> float:
         """The next row end [m] along the line at which the switches are touched; infinite after the last."""
-        places = left_row_ends_m(self.line.xy_m, self.line.along_m)
+        both = self._control.homing_ends == "both"
+        places = row_ends_m(self.line.xy_m, self.line.along_m, both_sides=both)
         return next((place for place in places if place > self._skipped_m + 0.05), math.inf)
 
     def _arrive(self, now_s: float, machine: MachineState) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sketch_cell.machine.driver_types import DriverState
 from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
@@ -39,6 +40,24 @@ class MachineState(enum.Enum):
     FAULT = "fault"
 
 
+_MACHINE_STATES = {
+    DriverState.IDLE: MachineState.READY,
+    DriverState.RUNNING: MachineState.MOVING,
+    DriverState.HOMING: MachineState.HOMING,
+    DriverState.HOLDING: MachineState.HELD,
+    DriverState.HELD: MachineState.HELD,
+    DriverState.STOPPING: MachineState.HELD,
+    DriverState.UNHOMED: MachineState.UNHOMED,
+    DriverState.CONNECTING: MachineState.ABSENT,
+    DriverState.OFFLINE: MachineState.ABSENT,
+}
+
+
+def machine_state(driver: DriverState | str) -> MachineState:
+    """What a driver's state, or its word for it, means for a job; all that is not listed is a fault."""
+    return _MACHINE_STATES.get(DriverState(driver), MachineState.FAULT)
+
+
 class Order(enum.Enum):
     """What the job wants of the driver besides motion."""
 
@@ -56,6 +75,11 @@ class ControlSettings(Settings):
         "camera",
         "what corrects the drawing: nothing, feed-forward of the backlash, row-end homing or the camera",
         choices=LOOPS,
+    )
+    homing_ends: str = setting(
+        "both",
+        "row ends at which loop homing touches the switches: after every row, or on the left after every second",
+        choices=("both", "left"),
     )
     tolerance_m: float = setting(
         0.00003, "how far the line may move when vertices are dropped", unit="m", minimum=0.0, maximum=0.001

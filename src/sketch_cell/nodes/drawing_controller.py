@@ -31,6 +31,7 @@ from sketch_cell.control.job_words import (
     Order,
     Progress,
     TipSeen,
+    machine_state,
 )
 from sketch_cell.errors import SketchCellError
 from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_from_knobs
@@ -43,17 +44,6 @@ from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 
 JOINTS = ["knob_x", "knob_y"]
-MACHINE_STATES = {
-    "idle": MachineState.READY,
-    "running": MachineState.MOVING,
-    "homing": MachineState.HOMING,
-    "holding": MachineState.HELD,
-    "held": MachineState.HELD,
-    "stopping": MachineState.HELD,
-    "unhomed": MachineState.UNHOMED,
-    "offline": MachineState.ABSENT,
-    "connecting": MachineState.ABSENT,
-}
 
 
 class DrawingControllerNode(Node):
@@ -109,7 +99,7 @@ class DrawingControllerNode(Node):
         self._markers.plan(self._job.line.xy_m, line.frame)
 
     def _on_machine(self, message: DiagnosticStatus) -> None:
-        self._machine = MACHINE_STATES.get(message.message, MachineState.FAULT)
+        self._machine = machine_state(message.message)
         reasons = [pair.value for pair in message.values if pair.key == "reason"]
         self._reason = f"the stepper driver is {message.message}: {' '.join(reasons)}"
 
