@@ -5,34 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
-from sketch_cell.machine.driver import DriverSettings, DriverState, Event, GrblDriver
+from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
+from sketch_cell.machine.follow import FollowSettings
 from sketch_cell.machine.knobs import KnobSettings
-from sketch_cell.machine.report import OK, WARN, figures, health
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
-from sketch_cell.nodes.stepper_messages import motion_messages, waypoints
-from sketch_cell.ros.diagnostics import Diagnostics, status_message
+from sketch_cell.nodes.stepper_follow import FollowServer, follow_action
+from sketch_cell.nodes.stepper_messages import waypoints
+from sketch_cell.nodes.stepper_reports import StepperReports
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
-from sketch_cell.ros.qos import LATCHED, RELIABLE
+from sketch_cell.ros.qos import RELIABLE
 from sketch_cell.settings import Settings, setting
 
 Answer = TypeVar("Answer", Trigger.Response, SetBool.Response)
-
-LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN}
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ class NodeSettings(Settings):
     publish_period_s: float = setting(
         0.04, "time between joint states", unit="s", minimum=0.005, maximum=0.05, read_only=True
     )
+    feed_percent: int = setting(100, "feed override", unit="%", minimum=10, maximum=200)
 
 
 class StepperDriverNode(LifecycleNode):
@@ -58,31 +57,36 @@ class StepperDriverNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("stepper_driver")
-        self._settings = declare_settings(self, NodeSettings)
+        self._settings = declare_settings(self, NodeSettings, on_change=self._change)
         board = declare_settings(self, BoardSettings, prefix="board.")
-        self._driver = GrblDriver(board, declare_settings(self, DriverSettings))
+        self._driver = driver = GrblDriver(board, declare_settings(self, DriverSettings))
         self._knobs = KnobSettings(travel_per_turn_m=board.travel_per_turn_m)
-        self._session = Session(self._driver, lambda: SerialLink(self._settings.port, self._settings.baud))
-        self._told: tuple[DriverState, str] | None = None
-        self._next_publish_s = -float("inf")
+        self._session = Session(driver, lambda: SerialLink(self._settings.port, self._settings.baud))
         self._active = self._configured = False
-        self._lines = 0  # sent by the last diagnosis
-        self._joints = self.create_publisher(JointState, "joint_states", RELIABLE)
-        self._executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
-        self._state = self.create_publisher(DiagnosticStatus, "~/state", LATCHED)
-        self._diagnostics = Diagnostics(self)
+        self._reports = StepperReports(self, driver, self._knobs, self._settings.publish_period_s)
+        follow, action = declare_settings(self, FollowSettings, prefix="follow."), follow_action()
+        self._follow: FollowServer | None = None
+        if action is not None:
+            self._follow = FollowServer(self, action, driver, self._knobs, follow, lambda: self._active)
+        self._change(self._settings)
         self.create_subscription(JointTrajectory, "knobs/trajectory", self._on_trajectory, RELIABLE)
         self.create_subscription(Bool, "emergency_stop", self._on_emergency_stop, RELIABLE)
-        for name in ("home", "hold", "resume", "stop"):
-            wish = getattr(self._driver, name)
+        wishes: dict[str, Callable[[float], None]] = {
+            **{name: getattr(driver, name) for name in ("home", "hold", "resume", "stop")},
+            **{f"touch_{letter}": partial(driver.touch, axis) for axis, letter in enumerate("xy")},
+        }
+        for name, wish in wishes.items():
             self.create_service(Trigger, f"~/{name}", lambda _, answer, wish=wish: self._ask(wish, answer))
         self.create_service(SetBool, "~/enable", self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(self._settings.pump_period_s, self._pump, clock=steady)
-        self.create_timer(1.0, self._diagnose, clock=steady)
+        self.create_timer(1.0, self._reports.diagnose, clock=steady)
         if self._settings.autostart:
             self.trigger_configure()
             self.trigger_activate()
+
+    def _change(self, settings: NodeSettings) -> None:
+        self._driver.override_feed(settings.feed_percent)
 
     # -- lifecycle --
 
@@ -92,7 +96,7 @@ class StepperDriverNode(LifecycleNode):
             self._wait_for_port()
             self._session.open(self._now_s(), time.monotonic())
             if not self._settings.autostart:
-                self._wait_for_board()
+                self._check_board()
         except MachineError as error:
             self.get_logger().error(str(error))
             if not self._settings.autostart:
@@ -106,18 +110,15 @@ class StepperDriverNode(LifecycleNode):
         while not Path(self._settings.port).exists() and time.monotonic() < end_s and self.context.ok():
             time.sleep(0.05)
 
-    def _wait_for_board(self) -> None:
-        """Until the board has said what it is; raises `MachineError` where it does not, or is set wrongly."""
-        driver, offset_s = self._driver, self._now_s() - time.monotonic()
-        end_s = time.monotonic() + 2 * driver.settings.connect_timeout_s
-        while driver.connected and not driver.answered and time.monotonic() < end_s and self.context.ok():
-            # /clock stands still in here: the node hears nothing while it configures.
-            self._session.pump(time.monotonic() + offset_s, time.monotonic())
-            time.sleep(self._settings.pump_period_s)
-        for event in driver.drain_events():
-            self._log(event)
-        if not driver.answered or driver.state is DriverState.REFUSED:
-            raise MachineError(f"The board on {self._settings.port} cannot be used: {driver.reason}.")
+    def _check_board(self) -> None:
+        # /clock stands still in here: the node hears nothing while it configures.
+        offset_s = self._now_s() - time.monotonic()
+        try:
+            self._session.wait_for_board(lambda: time.monotonic() + offset_s, self.context.ok)
+        finally:
+            self._reports.tell(self._now_s())
+        if self._driver.state is DriverState.REFUSED:
+            raise MachineError(f"The board on {self._settings.port} cannot be used: {self._driver.reason}.")
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Energise; refused where the board's settings are wrong."""
@@ -130,8 +131,10 @@ class StepperDriverNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold what moves."""
-        if self._driver.state is DriverState.RUNNING:
+        """Hold what moves; homing can only be stopped."""
+        if self._driver.state is DriverState.HOMING:
+            self._driver.stop(self._now_s())
+        elif self._driver.state in (DriverState.RUNNING, DriverState.JOGGING):
             self._driver.hold(self._now_s())
         self._active = False
         return super().on_deactivate(state)
@@ -156,6 +159,8 @@ class StepperDriverNode(LifecycleNode):
     def _on_trajectory(self, message: JointTrajectory) -> None:
         try:
             self._check_active()
+            if self._follow is not None and self._follow.busy:
+                raise MachineError("An action's trajectory is being followed. Cancel it first.")
             self._driver.append(*waypoints(message, self._knobs))
         except MachineError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
@@ -165,7 +170,7 @@ class StepperDriverNode(LifecycleNode):
             if message.data:
                 self._driver.emergency_stop(self._now_s())
                 self._session.flush(self._now_s(), time.monotonic())
-            elif self._driver.state is DriverState.EMERGENCY:
+            elif self._driver.latched:
                 self._driver.release(self._now_s())
         except MachineError as error:
             self.get_logger().error(str(error))
@@ -192,45 +197,13 @@ class StepperDriverNode(LifecycleNode):
         return float(self.get_clock().now().nanoseconds * 1e-9)
 
     def _pump(self) -> None:
-        if not self._configured:
-            return
-        now_s = self._now_s()
-        self._session.pump(now_s, time.monotonic())
-        for event in self._driver.drain_events():
-            self._log(event)
-        if (self._driver.state, self._driver.reason) != self._told:
-            self._tell_state()
-        if not self._next_publish_s - 1.0 < now_s < self._next_publish_s:
-            self._next_publish_s = now_s + self._settings.publish_period_s
-            self._publish_motion(now_s)
-
-    def _log(self, event: Event) -> None:
-        # rclpy binds each call site to one severity, so each level needs its own
-        if event.level == "error":
-            self.get_logger().error(event.text)
-        elif event.level == "warning":
-            self.get_logger().warning(event.text)
-        else:
-            self.get_logger().info(event.text)
-
-    def _tell_state(self) -> None:
-        self._told = self._driver.state, self._driver.reason
-        values = {"reason": self._driver.reason, "homed": str(self._driver.homed).lower()}
-        self._state.publish(status_message(self._level(), "stepper_driver", self._driver.state.value, values))
-
-    def _publish_motion(self, now_s: float) -> None:
-        joints, executed = motion_messages(self._driver.motion(now_s), self._knobs)
-        self._joints.publish(joints)
-        self._executed.publish(executed)
-
-    def _level(self) -> bytes:
-        return LEVELS.get(health(self._driver), DiagnosticStatus.ERROR)
-
-    def _diagnose(self) -> None:
-        driver, lines = self._driver, self._driver.statistics.lines
-        values = {**figures(driver), "lines per second": str(max(lines - self._lines, 0))}
-        self._lines = lines
-        self._diagnostics.set(self._level(), f"{driver.state.value}: {driver.reason}", values)
+        if self._configured:
+            now_s = self._now_s()
+            self._session.pump(now_s, time.monotonic())
+            if self._follow is not None:
+                self._follow.step(now_s)
+            if self._reports.tell(now_s) and self._follow is not None:
+                self._follow.feed_back(now_s)
 
 
 def main() -> None:
