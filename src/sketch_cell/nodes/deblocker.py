@@ -24,7 +24,7 @@ from sketch_cell.ros.messages import (
 from sketch_cell.ros.newest import NewestFirst
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
-from sketch_cell.ros.qos import LATCHED, SENSOR
+from sketch_cell.ros.qos import LATCHED, SENSOR, STREAM
 from sketch_cell.settings import Settings, setting
 
 
@@ -50,8 +50,8 @@ class DeblockerNode(Node):
         self._settings = declare_settings(self, DeblockerSettings, on_change=self._change)
         self._deblocker = Deblocker(self._settings.runtime)
         self._repaired = 0
-        qos = SENSOR if self._settings.stream else LATCHED
-        self._publisher = self.create_publisher(Image, "picture/image", qos)
+        qos, out = (SENSOR, STREAM) if self._settings.stream else (LATCHED, LATCHED)
+        self._publisher = self.create_publisher(Image, "picture/image", out)
         self._diagnostics = Diagnostics(self)
         self._queues: list[NewestFirst] = []
         for kind, topic, work in (

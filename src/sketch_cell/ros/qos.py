@@ -1,4 +1,4 @@
-"""The three qualities of service of the cell (`doc/nodes.md` says which topic uses which)."""
+"""The qualities of service of the cell (`doc/nodes.md` says which topic uses which)."""
 
 from __future__ import annotations
 
@@ -15,3 +15,6 @@ LATCHED = QoSProfile(
 RELIABLE = QoSProfile(depth=50, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
 # Only the newest counts: camera images and what is seen in them.
 SENSOR = qos_profile_sensor_data
+# A stream whose frames are larger than a camera's: best effort loses many of them, and whoever prefers that may
+# still ask for it.
+STREAM = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
