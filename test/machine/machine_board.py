@@ -31,6 +31,7 @@ class BoardThread:
         self.terminal = PseudoTerminal(link)
         self.port = self.terminal.port
         self.received = bytearray()
+        self.contact_m = (0.0, 0.0)  # below it an axis touches a contact on the probe input
         self.holds: list[float] = []  # when a `!` came, time.monotonic()
         self._period_s = period_s
         self._lock = threading.Lock()
@@ -66,6 +67,7 @@ class BoardThread:
                 last = now
                 x, y = motor + np.array(START_M)
                 self.firmware.limit_pins = (bool(x < 0), bool(y < 0), False)
+                self.firmware.probe_pin = bool(x < self.contact_m[0] or y < self.contact_m[1])
 
     def _exchange(self, now: float) -> None:
         data = self.terminal.read()

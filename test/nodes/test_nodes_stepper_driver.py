@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +17,7 @@ pytest.importorskip("rclpy")
 sys.path.insert(0, str(Path(__file__).parents[1] / "machine"))
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from machine_board import BoardThread
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -24,7 +27,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from sketch_cell.errors import MachineError
 from sketch_cell.machine.knobs import knobs_from_screen
+from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.nodes.stepper_driver import StepperDriverNode
 from sketch_cell.nodes.stepper_messages import JOINTS
 from sketch_cell.ros.qos import LATCHED, RELIABLE
@@ -135,6 +140,116 @@ def test_emergency_stop_reaches_the_wire_at_once_and_latches(cell: Cell, board: 
     assert not refused.success
     cell.emergency.publish(Bool(data=False))
     cell.until(lambda: cell.state == "idle")
+
+
+def test_a_switch_is_touched_on_request_and_the_step_error_told(cell: Cell, board: BoardThread) -> None:
+    statuses: list[DiagnosticArray] = []
+    cell.user.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, RELIABLE)
+    cell.until(lambda: cell.state == "unhomed")
+    refused = cell.call("touch_x")
+    assert not refused.success
+    cell.call("home")
+    cell.until(lambda: cell.state == "idle")
+    board.contact_m = (0.0005, 0.0)
+    for contact_m in (0.0005, 0.0002):  # as if steps had been lost in between
+        board.contact_m = (contact_m, 0.0)
+        assert cell.call("touch_x").success
+        cell.until(lambda: cell.state == "homing")
+        cell.until(lambda: cell.state == "idle")
+
+    def told() -> dict[str, str]:
+        return {pair.key: pair.value for array in statuses for pair in array.status[0].values}
+
+    cell.until(lambda: told().get("x touches") == "2")
+    assert float(told()["x step error at last touch [mm]"]) == pytest.approx(-0.3, abs=0.05)
+
+
+def test_stop_ends_homing_and_the_feed_override_is_a_parameter(cell: Cell, board: BoardThread) -> None:
+    cell.until(lambda: cell.state == "unhomed")
+    cell.call("home")
+    cell.until(lambda: board.firmware.state == "Home")
+    assert cell.call("stop").success
+    cell.until(lambda: cell.state == "alarm" or cell.state == "unhomed")
+    cell.until(lambda: cell.driver.get_parameter("feed_percent").value == 100)
+    assert not cell.driver.set_parameters([Parameter("feed_percent", value=500)])[0].successful
+    assert cell.driver.set_parameters([Parameter("feed_percent", value=50)])[0].successful
+    cell.call("home")
+    cell.until(lambda: cell.state == "idle")
+    cell.move(3.0, 0.030, 0.030)
+    cell.until(lambda: cell.state == "running", beat=True)
+    cell.until(lambda: b"\x92" in board.received, beat=True)
+
+
+def test_lifecycle_holds_on_deactivate_and_frees_the_port_on_cleanup(cell: Cell, board: BoardThread) -> None:
+    cell.until(lambda: cell.state == "unhomed")
+    cell.call("home")
+    cell.until(lambda: cell.state == "idle")
+    cell.move(3.0, 0.060, 0.050)
+    cell.until(lambda: cell.state == "running", beat=True)
+    cell.driver.trigger_deactivate()
+    cell.until(lambda: cell.state == "held")
+    assert not cell.call("resume").success
+    with pytest.raises(MachineError):
+        SerialLink(board.port)
+    cell.driver.trigger_cleanup()
+    SerialLink(board.port).close()
+    cell.driver.trigger_configure()
+    cell.driver.trigger_activate()
+    cell.until(lambda: cell.state == "unhomed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_the_process_ends_the_board_stops_and_the_port_is_free(
+    board: BoardThread, number: signal.Signals
+) -> None:
+    """After a kill there is nobody to say hold: the board runs out of the lines it holds."""
+    rclpy.init()
+    user = Node("user")
+    states: list[str] = []
+    user.create_subscription(
+        DiagnosticStatus, "stepper_driver/state", lambda message: states.append(message.message), LATCHED
+    )
+    trajectory = user.create_publisher(JointTrajectory, "knobs/trajectory", RELIABLE)
+    source = str(Path(__file__).parents[2] / "src")
+    command = [
+        sys.executable,
+        "-m",
+        "sketch_cell.nodes.stepper_driver",
+        "--ros-args",
+        "-p",
+        f"port:={board.port}",
+    ]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": source})
+    try:
+        wait(user, lambda: states[-1:] == ["unhomed"])
+        client = user.create_client(Trigger, "stepper_driver/home")
+        client.call_async(Trigger.Request())
+        wait(user, lambda: states[-1:] == ["idle"])
+        points = []
+        for tenth in range(1, 30):  # 4 mm/s: three seconds of motion, of which the board holds but a part
+            place = knobs_from_screen([0.001 + 0.0004 * tenth, 0.001]).tolist()
+            points.append(JointTrajectoryPoint(positions=place))
+            points[-1].time_from_start.sec, points[-1].time_from_start.nanosec = divmod(tenth * 10**8, 10**9)
+        trajectory.publish(JointTrajectory(joint_names=JOINTS, points=points))
+        wait(user, lambda: states[-1:] == ["running"])
+        process.send_signal(number)
+        process.wait(timeout=20)
+    finally:
+        process.kill()
+        user.destroy_node()
+        rclpy.try_shutdown()
+    deadline = time.monotonic() + 6
+    while board.firmware.state == "Run" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert board.firmware.state == ("Idle" if number is signal.SIGKILL else "Hold")
+    SerialLink(board.port).close()
+
+
+def wait(user: Node, done: Callable[[], bool], limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < end
+        rclpy.spin_once(user, timeout_sec=0.02)
 
 
 def test_sim_time_parameter_is_accepted(board: BoardThread) -> None:

@@ -77,7 +77,7 @@ def _welcome(driver: DriverCore, welcome: grbl.Welcome) -> None:
     """The banner: asked for, or the board has reset itself and knows nothing of us any more."""
     driver.wire.void()
     driver.questions.forget()
-    driver.feed_percent, driver.feed_is_steered = 100, False
+    driver.feed_is_steered = True  # the board's override is 100 % again, whatever was asked for
     driver.firmware = welcome
     if driver.wire.waits_for(BANNER):
         driver.wire.reply(True)

@@ -116,12 +116,21 @@ class GrblDriver(DriverCore):
             self.go_on()
 
     def stop(self, now_s: float) -> None:
-        """Hold, then drop everything queued; the position stays known and the machine is IDLE after."""
+        """Hold, then drop everything queued; IDLE after, with the position known, or UNHOMED if it was homing."""
         if self.state is DriverState.JOGGING:
             self.cancel_jog(now_s)
+        elif self.state is DriverState.HOMING:
+            self._stop_homing("homing was stopped on request")
+            self.become(DriverState.STOPPING, "homing was stopped on request")
         elif self.state is not DriverState.STOPPING:
             self._allow(now_s, "stop", *STOPPABLE)
             self.halt(DriverState.IDLE, "stopped on request")
+
+    def _stop_homing(self, reason: str) -> None:
+        """Only a reset ends homing, and the position is lost."""
+        self.homed = False
+        self.wire.drop_unsent()
+        self.wire.start(scripts.reset(self, DriverState.UNHOMED, reason))
 
     def emergency_stop(self, now_s: float) -> None:
         """Stop from whatever state, at once, and stay so until `release`, over a lost link too; never refused."""
@@ -136,9 +145,7 @@ class GrblDriver(DriverCore):
             self.wire.urgent(grbl.RESET)  # what still moves is not ours; the check begins anew after it
             return
         if self.state is DriverState.HOMING:
-            self.homed = False  # only a reset stops that
-            self.wire.drop_unsent()
-            self.wire.start(scripts.reset(self, DriverState.UNHOMED, "emergency stop"))
+            self._stop_homing("emergency stop")
         elif self.state not in (DriverState.STOPPING, DriverState.EMERGENCY):  # there a stop is under way
             self.halt(DriverState.IDLE, "emergency stop")
         self.become(DriverState.EMERGENCY, "emergency stop: release it to go on")
@@ -199,7 +206,7 @@ class GrblDriver(DriverCore):
             self.wire.start(scripts.wake(self))
 
     def override_feed(self, percent: int) -> None:
-        """Feed override, 10 to 200 %; it lasts until the next reset of the board."""
+        """Feed override, 10 to 200 %; reached step by step, and again after a reset of the board."""
         if not 10 <= percent <= 200:
             raise MachineError(f"A feed override of {percent} % is not possible. Use 10 to 200 %.")
         self.feed_percent, self.feed_is_steered = percent, True

@@ -41,7 +41,8 @@ class DriverSettings(Settings):
     )
     touch: str = setting(
         "probe",
-        "how a switch is touched: wired to the probe input, or by homing its axis ($HX) in firmware that can",
+        "how a switch is touched: probe, a contact on the probe input some mm inside the travel (Grbl probes no "
+        "farther); homing, by $HX and $HY in firmware that has them",
         choices=("probe", "homing"),
     )
     most_step_error_m: float = setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -10,6 +11,7 @@ from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import GrblDriver
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
+WAIT_PERIOD_S = 0.005
 _REALTIME = frozenset(b"?!~\x18") | frozenset(range(0x80, 0x100))
 
 
@@ -47,6 +49,18 @@ class Session:
         self._link = self._open_link()
         self._pending = b""
         self.driver.link_opened(now_s, steady_s)
+
+    def wait_for_board(self, clock: Callable[[], float], alive: Callable[[], bool] = lambda: True) -> None:
+        """Until the board has said what it is, which takes seconds; raises `MachineError` where it does not.
+
+        `clock` is the caller's clock [s]; it may stand still. `alive` ends the wait early.
+        """
+        end_s = time.monotonic() + 2 * self.driver.settings.connect_timeout_s
+        while self.driver.connected and not self.driver.answered and time.monotonic() < end_s and alive():
+            self.pump(clock(), time.monotonic())
+            time.sleep(WAIT_PERIOD_S)
+        if not self.driver.answered:
+            raise MachineError(f"The board did not answer: {self.driver.reason}.")
 
     def pump(self, now_s: float, steady_s: float) -> None:
         """Read, let the driver think, write. A failing port is closed and tried again, ever more seldom."""
