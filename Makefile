@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+KILTED := .venv-kilted
 SOURCES := $(shell find src launch config resource -type f -not -name '*.pyc') setup.py setup.cfg package.xml
 PHOTO ?=
 LOOP ?= closed
@@ -11,7 +12,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo figures test lint format nodes-page bench colcon train lock clean
+.PHONY: help demo figures test test-kilted lint format nodes-page bench colcon train lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +27,9 @@ figures: $(VENV)/.compiled ## Draw twice, loop closed and open, and make the REA
 
 test: lint colcon ## Check style and types, build with colcon, run all tests
 	@$(BIN)/python -m pytest
+
+test-kilted: $(KILTED)/.test ## Run all tests on the wheels of ROS 2 Kilted
+	@PYTHONPATH=src AMENT_PREFIX_PATH=$(abspath $(KILTED)) $(KILTED)/bin/python -m pytest -p no:cacheprovider
 
 lint: $(VENV)/.test $(VENV)/.installed ## Check style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -56,7 +60,7 @@ lock: ## Pin every version anew in requirements*.txt (needs uv)
 	  -c requirements-test.txt requirements.in -o requirements.txt
 
 clean: ## Remove the environment and what was built (not output/)
-	rm -rf $(VENV) build install log src/*.egg-info
+	rm -rf $(VENV) $(KILTED) build install log src/*.egg-info
 
 $(VENV)/.environment: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -73,6 +77,14 @@ $(VENV)/.environment: requirements.txt
 $(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
 	@echo 'Adding the test tools to .venv (once) ...'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
+	@touch $@
+
+$(KILTED)/.test: requirements-kilted.txt requirements-test.txt requirements-torch.txt
+	@echo 'Setting up $(KILTED) (once, a minute or two) ...'
+	@test -x $(KILTED)/bin/python || $(PYTHON) -m venv $(KILTED)
+	@grep -v '^ros-' requirements-test.txt > $(KILTED)/others.txt
+	@$(KILTED)/bin/python -m pip install -qq --disable-pip-version-check \
+	  -r requirements-kilted.txt -r $(KILTED)/others.txt -r requirements-torch.txt
 	@touch $@
 
 $(VENV)/.compiled: $(VENV)/.installed
