@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "Draw a photo on the simulated toy, everything included.",
     "bringup": "Start a whole cell, simulated or real, and draw when told to.",
     "linify": "Turn a photo into one unbroken line.",
+    "tone": "Measure how dark the machine really draws, for linify --tone.",
     "repair": "Remove the blocks from JPEG photos.",
     "sweets": "Cut the sweets out of photos into a library of chips.",
     "mosaic": "Lay a photo out of sweets.",

@@ -30,7 +30,7 @@ def run(*arguments: object) -> str:
 
 def test_all_outputs_at_once(photo, tmp_path):
     out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "svg", "gcode", "preview", "video", "report")}
-    out["video"] = tmp_path / "out.mp4"
+    out["video"], out["preview"] = tmp_path / "out.mp4", tmp_path / "out.png"
     run(photo, *FAST, "--long-edge-mm", 60, *(x for kind, path in out.items() for x in (f"--{kind}", path)))
     xy = np.loadtxt(out["csv"], delimiter=",", skiprows=1)
     assert (
@@ -106,12 +106,25 @@ def test_the_search_is_shown(photo, tmp_path):
         (["--line-width-mm", 50], SettingError, "line_width_m"),
         (["--glass-width-mm", 0, "--glass-height-mm", 100], SettingError, "glass_width_m"),
         (["--video", "film.gif"], InputError, "MP4"),
+        (["--preview", "drawing.jpg"], InputError, "PNG"),
+        (["--csv", "."], InputError, "is a folder"),
+        (["--csv", "same.txt", "--svg", "./same.txt"], InputError, "Two outputs"),
+        (["--tone", "nowhere.csv"], InputError, "cannot be read"),
         (["--spi", "spi.png"], InputError, "--method reference"),
     ],
 )
 def test_mistakes_are_named(photo, arguments, error, words):
     with pytest.raises(error, match=words):
         run(photo, *arguments)
+
+
+def test_no_output_replaces_the_photo(photo):
+    before = photo.read_bytes()
+    with pytest.raises(InputError, match="the photo itself"):
+        run(photo, *FAST, "--preview", photo)
+    with pytest.raises(InputError, match="1 of 1"):
+        run(photo.parent, *FAST, "--preview", photo.parent)
+    assert photo.read_bytes() == before
 
 
 def test_a_missing_photo_is_named(tmp_path):

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.draw_time import draw_time
 from sketch_cell.commands.options import settings_from, settings_options
+from sketch_cell.commands.tone import read_tone_file
 from sketch_cell.drawing.export import csv_text, gcode_text, svg_text
 from sketch_cell.drawing.film import growing_frames, save_search_figure
 from sketch_cell.drawing.frame import on_own_sheet
 from sketch_cell.drawing.plan import LinePlan, plan_line
 from sketch_cell.drawing.settings import LineSettings
+from sketch_cell.drawing.tone import MeasuredTone
 from sketch_cell.errors import InputError
 from sketch_cell.files import whole_file, write_whole
 from sketch_cell.machine.motion import MotionSettings, vertex_times_s
@@ -43,6 +45,7 @@ class Work:
     motion: MotionSettings
     backlash_m: tuple[float, float]  # on x and on y, taken up at every reversal
     own_sheet: bool  # no glass was named: the sheet is as large as the drawing
+    measured: MeasuredTone | None = None  # how dark the machine really draws
 
 
 def _output(name: str, help_text: str) -> Callable[[Any], Any]:
@@ -58,6 +61,7 @@ def _output(name: str, help_text: str) -> Callable[[Any], Any]:
 @_output("video", "Write an MP4 of the drawing growing.")
 @_output("report", "Write the plan's figures as JSON.")
 @_output("spi", "Write the figure of the exponent search as PNG (method reference).")
+@_output("tone", "Use the tone curve that `sketch-cell tone read` measured.")
 @settings_options(LineSettings, leave_out=("glass_width_m", "glass_height_m", "margin_m"))
 @click.option(
     "--glass-width-mm", type=float, help="Width of the drawable glass; the drawing's own by default."
@@ -80,7 +84,12 @@ def linify(photo: Path, **options: Any) -> None:
         settings_from(MotionSettings, options),
         (options["backlash_x_mm"] / 1000, options["backlash_y_mm"] / 1000),
         own_sheet=glass == [None, None],
+        measured=read_tone_file(options["tone"]) if options["tone"] else None,
     )
+    if work.measured is not None and work.settings.method == "reference":
+        raise InputError(
+            "--tone corrects tones, which the method reference takes as they are: choose another method."
+        )
     if "spi" in outputs and not (work.settings.method == "reference" and work.settings.find_exponent):
         raise InputError("--spi shows the exponent search: it needs --method reference and --find-exponent.")
     if photo.is_dir():
@@ -115,8 +124,7 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
 
 
 def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
-    if "video" in outputs and outputs["video"].suffix.lower() != ".mp4":
-        raise InputError(f"{outputs['video']} is not an MP4. End its name in .mp4.")
+    _check_outputs(path, outputs)
     try:
         pixels = read_photo(path.read_bytes())
     except OSError as error:
@@ -125,7 +133,7 @@ def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
         on_own_sheet(pixels.shape[0], pixels.shape[1], work.settings) if work.own_sheet else work.settings
     )
     begun = time.perf_counter()
-    plan = plan_line(pixels, settings)
+    plan = plan_line(pixels, settings, work.measured)
     report = report_of(plan, work, time.perf_counter() - begun)
     for kind, target in outputs.items():
         _write(kind, target, plan, report, work)
@@ -136,6 +144,20 @@ def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _check_outputs(photo: Path, outputs: dict[str, Path]) -> None:
+    """Refuse what could only fail or do harm once the line is planned."""
+    for kind, target in outputs.items():
+        if target.is_dir():
+            raise InputError(f"--{kind} {target} is a folder, but {photo} is one photo. Name a file.")
+        if target.resolve() == photo.resolve():
+            raise InputError(f"--{kind} {target} is the photo itself. Choose another name.")
+        needed = {"video": ".mp4", "preview": ".png", "spi": ".png"}.get(kind)
+        if needed and target.suffix.lower() != needed:
+            raise InputError(f"--{kind} {target} is no name for {needed[1:].upper()}. End it in {needed}.")
+    if len({target.resolve() for target in outputs.values()}) < len(outputs):
+        raise InputError("Two outputs have the same name. Give each its own.")
 
 
 def report_of(plan: LinePlan, work: Work, planned_s: float) -> dict[str, Any]:
