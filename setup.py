@@ -30,6 +30,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
         (f"share/{PACKAGE}/config", glob("config/*.*")),
+        (f"share/{PACKAGE}/config/security", glob("config/security/*")),
     ],
     python_requires=">=3.10",
     # ROS itself comes from the ROS installation or from requirements.txt, never from here.

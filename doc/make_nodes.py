@@ -40,12 +40,18 @@ def page() -> str:
     return "\n".join([HEAD, *(_section(name) for name in NODES)])
 
 
-def _section(name: str) -> str:
+def node_class(name: str) -> Any:
+    """The class of a node by the node's name."""
     module = importlib.import_module(f"sketch_cell.nodes.{name}")
     kinds = [
         kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__
     ]
     (kind,) = (kind for kind in kinds if issubclass(kind, Node))
+    return kind
+
+
+def _section(name: str) -> str:
+    kind = node_class(name)
     node = kind()
     try:
         lines = [f"## `{name}`", "", (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " "), ""]

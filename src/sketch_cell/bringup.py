@@ -69,6 +69,15 @@ class NodeSpec:
     arguments: tuple[str, ...] = ()
     required: bool = True
 
+    def enclave(self, namespace: str) -> list[str]:
+        """Arguments that name the node's place in a keystore (config/security); without security they mean nothing.
+
+        Nodes of other packages share the operator's.
+        """
+        return (
+            ["--enclave", f"/{namespace}/{self.name}".replace("//", "/")] if self.package == PACKAGE else []
+        )
+
 
 def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     """The nodes of a cell in starting order; raises `InputError` where the settings cannot work together.

@@ -41,8 +41,9 @@ class CellProcesses:
     ) -> None:
         self._nodes = nodes
         self._arguments = ["--log-level", log_level, "--params-file", str(parameter_file)]
-        if namespace:
-            self._arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+        self._namespace = namespace.strip("/")
+        if self._namespace:
+            self._arguments += ["-r", f"__ns:=/{self._namespace}"]
         self._log_folder = log_folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._handlers: dict[signal.Signals, Any] = {}
@@ -64,6 +65,7 @@ class CellProcesses:
 
     def _start(self, node: NodeSpec) -> subprocess.Popen[bytes]:
         command = [*_program(node), *node.arguments, "--ros-args", *self._arguments]
+        command += node.enclave(self._namespace)
         for name, value in node.parameters.items():
             command += ["-p", f"{name}:={_as_yaml(value)}"]
         for name, other in node.remaps.items():

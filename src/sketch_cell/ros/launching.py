@@ -125,7 +125,13 @@ def _action(spec: NodeSpec, cell: CellSettings, parameters: Path) -> Node:
         namespace=cell.namespace,
         parameters=[str(parameters), values],
         remappings=list(spec.remaps.items()),
-        arguments=[*spec.arguments, "--ros-args", "--log-level", cell.log_level],
+        arguments=[
+            *spec.arguments,
+            "--ros-args",
+            "--log-level",
+            cell.log_level,
+            *spec.enclave(cell.namespace),
+        ],
         output="screen",
         on_exit=[OpaqueFunction(function=partial(_ended, name=spec.name))] if spec.required else None,
     )
