@@ -19,6 +19,7 @@ from sketch_cell.bringup import share_folder
 from sketch_cell.commands.machine import Visit, machine
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.machine.board import BoardSettings
+from sketch_cell.machine.serial_link import SerialLink
 
 
 @pytest.fixture
@@ -114,3 +115,32 @@ def test_a_bad_parameters_file_is_said_in_words(
     result = CliRunner().invoke(machine, ["check", "--port", stock.port, "--params-file", str(mine)])
     assert isinstance(result.exception, InputError)
     assert reason in str(result.exception)
+
+
+FITTING = ["--travel-x-mm", "153", "--travel-y-mm", "107", "--pull-off-mm", "1", "--max-rate-mm-per-s", "90"]
+
+
+def test_home_and_jog_move_and_say_where_the_machine_stands(tmp_path: Path) -> None:
+    with BoardThread(tmp_path / "board") as board:
+        result = CliRunner().invoke(machine, ["jog", "--port", board.port, *FITTING, "8", "6"])
+        assert result.exception is None, result.output
+        assert "Homed." in result.output
+        assert "stands at x 8.00, y 6.00 mm; it reaches x 0.0 to 153.0" in result.output
+        result = CliRunner().invoke(machine, ["jog", "--port", board.port, *FITTING, "300", "6"])
+        assert "outside the machine's reach" in str(result.exception)
+        assert board.firmware.state in ("Idle", "Hold")
+
+
+def test_home_is_refused_where_the_settings_are_wrong(stock: BoardThread) -> None:
+    result = CliRunner().invoke(machine, ["home", "--port", stock.port])
+    assert isinstance(result.exception, MachineError)
+    assert "machine check" in str(result.exception)
+    assert b"$H" not in stock.received
+
+
+def test_a_port_that_is_none_or_in_use_is_said_in_words(stock: BoardThread) -> None:
+    result = CliRunner().invoke(machine, ["check", "--port", "/dev/null"])
+    assert "/dev/null cannot be opened: it is not a serial port" in str(result.exception)
+    with SerialLink(stock.port):
+        result = CliRunner().invoke(machine, ["check", "--port", stock.port])
+    assert "another program uses it" in str(result.exception)

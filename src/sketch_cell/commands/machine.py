@@ -1,30 +1,33 @@
-"""`sketch-cell machine`: check a Grbl board against the machine's needs, or write what is missing into it."""
+"""`sketch-cell machine`: a Grbl board on a port, step by step: check, configure, home, jog."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import yaml
 
 from sketch_cell.bringup import CellSettings, check_port, parameter_file
 from sketch_cell.commands.options import settings_options, settings_over
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.machine.board import BoardSettings
-from sketch_cell.machine.driver import DriverState, GrblDriver
+from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
 
-PATIENCE_S = 15.0
 PERIOD_S = 0.005
+FAILED = (DriverState.ALARM, DriverState.FAULT, DriverState.OFFLINE, DriverState.REFUSED)
 
 
 @click.group()
 def machine() -> None:
-    """Check or configure a Grbl board."""
+    """Check, configure, home or jog a Grbl board."""
 
 
 def _board_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,11 +85,62 @@ def configure(port: str, baud: int, params_file: str, **options: Any) -> None:
         visit.verdict("The board did not take its settings; see the messages above.")
 
 
+@machine.command()
+@_board_options
+def home(port: str, baud: int, params_file: str, **options: Any) -> None:
+    """Find the switches, and say where the machine stands then.
+
+    It moves: keep a hand on the switch of its power the first time. Ctrl-C stops it.
+
+    Example: sketch-cell machine home --port /dev/ttyUSB0
+    """
+    board, driver = board_settings(params_file, options), driver_settings(params_file)
+    with Visit(port, baud, board, driver) as visit:
+        visit.home()
+        visit.say_place()
+
+
+@machine.command()
+@_board_options
+@click.option("--speed-mm-per-s", default=20.0, show_default=True, help="Speed on the way.")
+@click.argument("x_mm", type=float)
+@click.argument("y_mm", type=float)
+def jog(
+    port: str, baud: int, params_file: str, x_mm: float, y_mm: float, speed_mm_per_s: float, **options: Any
+) -> None:
+    """Home, then go to (X_MM, Y_MM) on the screen; Ctrl-C stops on the way.
+
+    Example: sketch-cell machine jog --port /dev/ttyUSB0 50 40
+    """
+    board, driver = board_settings(params_file, options), driver_settings(params_file)
+    with Visit(port, baud, board, driver) as visit:
+        visit.home()
+        visit.driver.jog([x_mm / 1000, y_mm / 1000], speed_mm_per_s / 1000, time.monotonic())
+        visit.until(DriverState.IDLE)
+        visit.say_place()
+
+
 def board_settings(params_file: str, options: dict[str, Any]) -> BoardSettings:
     """The machine as the cell's driver will want it: the parameters file, and what was typed in its place.
 
     Raises `InputError` where the file is absent, not YAML, or names a setting that does not exist.
     """
+    path, parameters = _parameters(params_file)
+    try:
+        return settings_over(BoardSettings(**parameters.get("board", {})), options)
+    except TypeError as error:
+        raise _no_parameters(path, error) from error
+
+
+def driver_settings(params_file: str) -> DriverSettings:
+    """How the cell's driver talks to the board, by the same file."""
+    _, parameters = _parameters(params_file)
+    known = {item.name for item in dataclasses.fields(DriverSettings)}
+    return DriverSettings(**{name: value for name, value in parameters.items() if name in known})
+
+
+def _parameters(params_file: str) -> tuple[Path, dict[str, Any]]:
+    """The file, and what it says to the stepper driver; its board in one dictionary."""
     path = parameter_file(CellSettings(machine="grbl", params_file=params_file))
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -94,19 +148,23 @@ def board_settings(params_file: str, options: dict[str, Any]) -> BoardSettings:
             content.get(name, {}).get("ros__parameters", {}) for name in ("/**", "/**/stepper_driver")
         ]
         board = {key: value for section in sections for key, value in section.get("board", {}).items()}
-        return settings_over(BoardSettings(**board), options)
+        return path, {**sections[0], **sections[1], "board": board}
     except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a file of parameters: {error}. Begin with a copy of config/grbl.yaml."
-        ) from error
+        raise _no_parameters(path, error) from error
+
+
+def _no_parameters(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is not a file of parameters: {error}. Begin with a copy of config/grbl.yaml.")
 
 
 class Visit:
-    """One short conversation with the board on a port; nothing moves."""
+    """One conversation with the board on a port; leaving it, by Ctrl-C too, stops what moves and frees the port."""
 
-    def __init__(self, port: str, baud: int, board: BoardSettings) -> None:
+    def __init__(
+        self, port: str, baud: int, board: BoardSettings, settings: DriverSettings | None = None
+    ) -> None:
         check_port(port)
-        self.driver = GrblDriver(board)
+        self.driver = GrblDriver(board, settings)
         self._session = Session(self.driver, lambda: SerialLink(port, baud))
 
     def __enter__(self) -> Visit:
@@ -118,13 +176,39 @@ class Visit:
 
     def wait(self) -> None:
         """Until the board has answered; raises `MachineError` where it does not."""
-        end_s = time.monotonic() + PATIENCE_S
-        while not self.driver.answered:
+        self._session.wait_for_board(time.monotonic)
+
+    def until(self, state: DriverState) -> None:
+        """Until the machine is in a state, telling what happens; raises `MachineError` where it ends in another."""
+        while self.driver.state is not state or self.driver.wire.script is not None:
             now_s = time.monotonic()
             self._session.pump(now_s, now_s)
-            if not self._session.connected or now_s > end_s:
-                raise MachineError(f"The board did not answer: {self.driver.reason}.")
+            self._tell_events()
+            if not self._session.connected or self.driver.state in FAILED:
+                raise MachineError(f"The machine is {self.driver.state.value}: {self.driver.reason}.")
             time.sleep(PERIOD_S)
+        self._tell_events()
+
+    def home(self) -> None:
+        """Check the board and find its switches."""
+        self.wait()
+        self.verdict("Run `sketch-cell machine check` to see them.")
+        self.driver.drain_events()
+        self.driver.home(time.monotonic())
+        self.until(DriverState.IDLE)
+
+    def say_place(self) -> None:
+        """Print where the machine stands."""
+        x_m, y_m = self.driver.reported_m
+        lowest, highest = np.multiply(self.driver.reach_m(), 1000)
+        click.echo(
+            f"The machine stands at x {x_m * 1000:.2f}, y {y_m * 1000:.2f} mm; it reaches x {lowest[0]:.1f} to "
+            f"{highest[0]:.1f}, y {lowest[1]:.1f} to {highest[1]:.1f} mm."
+        )
+
+    def _tell_events(self) -> None:
+        for event in self.driver.drain_events():
+            click.echo(event.text, err=event.level != "info")
 
     def tell(self) -> None:
         """Print what the board is, and every difference."""
@@ -158,6 +242,8 @@ class Visit:
 
     def verdict(self, advice: str, *, quiet: bool = False) -> None:
         """Raise `MachineError` unless the board may move."""
+        if self.driver.state is DriverState.REFUSED and not self.driver.differences:
+            raise MachineError(f"The board cannot be used: {self.driver.reason}.")
         if self.driver.state is DriverState.REFUSED:
             unsafe = sum(difference.dangerous for difference in self.driver.differences)
             raise MachineError(f"{unsafe} settings of the board make it unsafe to move. {advice}")

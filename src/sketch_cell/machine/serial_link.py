@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from types import TracebackType
 
 import serial
@@ -18,10 +19,7 @@ class SerialLink:
         try:
             self._serial = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise MachineError(
-                f"The port {port} cannot be opened: {_reason(error)}. Check the cable, the name of the port and "
-                "that no other program uses it."
-            ) from error
+            raise MachineError(f"The port {port} cannot be opened: {_why_closed(error)}.") from error
 
     def read(self) -> bytes:
         """What has come since the last call; empty when nothing has."""
@@ -65,3 +63,20 @@ class SerialLink:
 def _reason(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).rstrip(".")
+
+
+def _why_closed(error: BaseException) -> str:
+    """Why a port does not open, and what to do about it."""
+    code = getattr(error, "errno", None)
+    if "ioctl" in str(error):  # pyserial hides the number of this one
+        code = errno.ENOTTY
+    return _CLOSED.get(code or 0, f"{_reason(error)}; check the cable and the name of the port")
+
+
+_CLOSED = {
+    errno.ENOENT: "there is no such port; plug the board in, or look for its name with ls /dev/tty*",
+    errno.EACCES: "you may not use it; join its group (sudo usermod -aG dialout $USER) and log in again",
+    errno.EAGAIN: "another program uses it; end that first",
+    errno.EBUSY: "another program uses it; end that first",
+    errno.ENOTTY: "it is not a serial port; look for the board's name with ls /dev/tty*",
+}
