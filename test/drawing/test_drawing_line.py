@@ -138,6 +138,20 @@ def test_each_tuning_asks_for_its_own_ink(tuned_for):
     assert ink == pytest.approx(expected, abs=0.012)
 
 
+def test_local_contrast_gives_detail_back_its_contrast():
+    """Fine waves on a slow ramp: compression leaves two thirds of their contrast, local contrast restores it."""
+    down, right = np.mgrid[:256, :256] / 256
+    photo = np.uint8(255 * (0.25 + 0.5 * down + 0.1 * np.sin(2 * np.pi * 8 * right)))
+    settings = LineSettings(cells=32, long_edge_m=0.08, tuned_for="adapted")
+    slope = {}
+    for share in (0.0, 1.0):
+        ink = ink_of(plan_line(photo, dataclasses.replace(settings, local_contrast=share)), 8)
+        wave = np.sin(2 * np.pi * 8 * right)
+        slope[share] = -2 * (ink * wave)[32:-32].mean() / 0.1
+    assert 0.5 < slope[0.0] < 0.75
+    assert 0.85 < slope[1.0] < 1.1
+
+
 def test_rows_never_cross_unless_they_are_merged():
     rng = np.random.default_rng(5)
     photo = np.uint8(rng.integers(0, 120, (48, 48)))

@@ -59,7 +59,8 @@ class LineSettings(Settings):
     )
     local_contrast: float = setting(
         0.0,
-        "extra contrast of fine detail where the tone range is compressed (adapted)",
+        "share of the contrast of fine detail that is given back where the tone range is compressed: 1 draws it "
+        "with the photo's own, at the price of the tones between (adapted)",
         minimum=0.0,
         maximum=2.0,
     )

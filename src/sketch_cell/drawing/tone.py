@@ -15,6 +15,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709 weights of R, G, B
 FloatImage = NDArray[np.float32]
 
 ADAPTED_DARKEST = 0.92  # an adapted eye takes this for black; darker costs line and brings ripple
+ADAPTED_LIGHTEST = 0.02  # above the ink of bare rows: lighter would need rows that are seen
 ADAPTATION_EDGE = 0.03  # of the long edge: detail finer than this gets the local contrast
 
 
@@ -110,8 +111,9 @@ def target_ink(
     dark = 1 - resample(image, rows, columns)
     if settings.tuned_for != "adapted":
         return dark
-    lightest = settings.line_width_m / pitch_m
+    lightest = settings.line_width_m / pitch_m + ADAPTED_LIGHTEST
+    gain = ADAPTED_DARKEST - lightest
     if settings.local_contrast > 0:
         base = blur(dark, ADAPTATION_EDGE * max(rows, columns))
-        dark = np.clip(dark + settings.local_contrast * (dark - base), 0, 1)
-    return (lightest + 0.02 + (ADAPTED_DARKEST - lightest - 0.02) * dark).astype(np.float32)
+        dark = np.clip(dark + settings.local_contrast * (1 / gain - 1) * (dark - base), 0, 1)
+    return (lightest + gain * dark).astype(np.float32)
