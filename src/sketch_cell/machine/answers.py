@@ -54,11 +54,12 @@ def _answer(driver: DriverCore, error: grbl.Error | None) -> None:
         return
     driver.statistics.acknowledged += 1
     driver.statistics.errors += error is not None
+    words = grbl.error_in_words(error.code, driver.firmware.firmware) if error else ""
     if sent.until_s is None:
         if driver.wire.waits_for("answer"):
-            driver.wire.reply(error is None, str(error or ""))
+            driver.wire.reply(error is None, words)
     elif error is not None and driver.state in STOPPABLE:
-        driver.fault(f"the board refused the line {sent.text!r}: {error}")
+        driver.fault(f"the board refused the line {sent.text!r}: {words}")
 
 
 def _alarm(driver: DriverCore, alarm: grbl.Alarm) -> None:
@@ -66,11 +67,12 @@ def _alarm(driver: DriverCore, alarm: grbl.Alarm) -> None:
     driver.wire.void()
     driver.forget_motion()
     driver.homed = driver.homed and alarm.code == 2
-    driver.say("error", f"{alarm}.")
+    words = grbl.alarm_in_words(alarm.code, driver.firmware.firmware)
+    driver.say("error", f"{words}.")
     after = DriverState.FAULT if driver.homed else DriverState.ALARM
     if driver.state is not DriverState.EMERGENCY:
-        driver.become(DriverState.STOPPING, str(alarm))
-    driver.wire.start(scripts.after_alarm(driver, after, str(alarm), critical=alarm.code in (1, 2)))
+        driver.become(DriverState.STOPPING, words)
+    driver.wire.start(scripts.after_alarm(driver, after, words, critical=alarm.code in (1, 2)))
 
 
 def _welcome(driver: DriverCore, welcome: grbl.Welcome) -> None:

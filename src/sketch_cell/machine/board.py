@@ -10,6 +10,8 @@ from sketch_cell.settings import Settings, setting
 
 TOLERANCE = 1e-3  # relative: the board prints three decimals
 REPORT_MASK = 10  # bit 0 is the machine position; other bits only add to the reports
+# Bits that must be as needed; others belong to axes there are none of, or to options of grblHAL.
+MASKS = {3: 0b11, REPORT_MASK: 0b1, 22: 0b1, 23: 0b11}
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ def differences(board: BoardSettings, found: Mapping[int, str]) -> list[Differen
 
 
 def _fits(number: int, value: float, needed: float) -> bool:
-    if number == REPORT_MASK:
-        return bool(int(value) & 1)
+    mask = MASKS.get(number)
+    if mask is not None:
+        return (int(value) ^ int(needed)) & mask == 0
     return abs(value - needed) <= max(TOLERANCE * abs(needed), 6e-4)
 
 

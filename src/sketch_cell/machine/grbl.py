@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sketch_cell.machine.grbl_words import ALARM_ADVICE, ALARMS, ERRORS
+from sketch_cell.machine.grbl_words import ALARM_ADVICE, ALARMS, ALARMS_OF, ERRORS, ERRORS_OF
 
 RX_BUFFER_BYTES = 128
 LINE_LIMIT_CHARACTERS = 80
@@ -35,15 +35,18 @@ def feed_step(found_percent: int, wanted_percent: int) -> bytes:
     return ten + one
 
 
-def error_in_words(code: int) -> str:
-    """What `error:N` means, e.g. "error:20, the G-code command is not supported"."""
-    return f"error:{code}, {ERRORS.get(code, 'which this program does not know')}"
+def error_in_words(code: int, firmware: str = "Grbl") -> str:
+    """What `error:N` means in a firmware, e.g. "error:20, the G-code command is not supported"."""
+    meaning = ERRORS_OF.get(firmware, {}).get(code) or ERRORS.get(code, "which this program does not know")
+    return f"error:{code}, {meaning}"
 
 
-def alarm_in_words(code: int) -> str:
-    """What `ALARM:N` means and what to do about it."""
+def alarm_in_words(code: int, firmware: str = "Grbl") -> str:
+    """What `ALARM:N` means in a firmware and what to do about it."""
+    other = ALARMS_OF.get(firmware, {}).get(code)
     meaning = ALARMS.get(code, "which this program does not know")
-    return f"ALARM:{code}, {meaning}: {ALARM_ADVICE.get(code, 'read the firmware documentation')}"
+    meaning, advice = other or (meaning, ALARM_ADVICE.get(code, "read the firmware documentation"))
+    return f"ALARM:{code}, {meaning}: {advice}"
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,12 @@ class Error:
 
     code: int
 
-    def __str__(self) -> str:
-        return error_in_words(self.code)
-
 
 @dataclass(frozen=True)
 class Alarm:
     """`ALARM:N`: the board has stopped and is locked."""
 
     code: int
-
-    def __str__(self) -> str:
-        return alarm_in_words(self.code)
 
 
 @dataclass(frozen=True)
@@ -202,7 +199,9 @@ _ERROR = re.compile(r"error:\s*(\d{1,3})")
 _ALARM = re.compile(r"ALARM:\s*(\d{1,3})")
 _SETTING = re.compile(r"\$(\d{1,3})\s*=\s*(\S*)(?:\s*\(.*\))?")
 _STARTUP = re.compile(r"\$N\d=(.*)")
-_WELCOME = re.compile(r"(Grbl|GrblHAL|grblHAL|FluidNC)\s+v?(\d[\w.\-]*)(?=[\s\[]|$)")
+_WELCOME = re.compile(r"(?<![A-Za-z])(Grbl|GrblHAL|grblHAL|FluidNC)\s+v?(\d[\w.\-]*)(?=[\s\[]|$)")
+_FLUIDNC = re.compile(r"\[(FluidNC)\s+v(\d[\w.]*)")  # its banner begins like Grbl's
+_FAMILY = {"GrblHAL": "grblHAL"}
 _STATE = re.compile(r"([A-Za-z]+)(?::(\d{1,2}))?")
 _PARAMETER = re.compile(r"(G5[4-9]|G59\.[123]|G28|G30|G92|TLO|PRB)")
 
@@ -218,8 +217,8 @@ def _alarm(text: str) -> Message | None:
 
 
 def _welcome(text: str) -> Message | None:
-    found = _WELCOME.match(text)
-    return Welcome(found[1], found[2]) if found else None
+    found = _FLUIDNC.search(text) or _WELCOME.search(text)
+    return Welcome(_FAMILY.get(found[1], found[1]), found[2]) if found else None
 
 
 def _setting(text: str) -> Message | None:

@@ -1,4 +1,4 @@
-"""What Grbl's error and alarm numbers mean, and what to do about an alarm."""
+"""What error and alarm numbers mean, and what to do about an alarm: Grbl 1.1, and where its relatives differ."""
 
 from __future__ import annotations
 
@@ -69,4 +69,58 @@ ALARM_ADVICE = {
         "needs a firmware with HOMING_CYCLE_0 set to X and Y, or Z's switch input wired"
     ),
     10: "check both switches of the dual axis",
+}
+
+# Above these, and at a few numbers below, the relatives give numbers meanings of their own.
+ERRORS_OF: dict[str, dict[int, str]] = {
+    "grblHAL": {
+        18: "a reset has been asked for",
+        19: "a value is not positive that must be",
+        39: "a value is out of range",
+        40: "a tool change is pending",
+        43: "the feed is above the highest rate",
+        45: "only homing is legal while a limit switch is pressed",
+        46: "the machine must be homed first",
+        49: "the board's self-test has failed",
+        50: "the emergency stop is active",
+        51: "a motor driver reports a fault",
+        52: "the setting's value is out of range",
+        53: "the setting is not available or disabled by another one",
+        55: "the homing cycles are not set up rightly",
+        79: "this is not legal until the critical event is over; reset the board",
+    },
+    "FluidNC": {
+        18: "the configuration has no homing cycle for any axis",
+        19: "the configuration does not allow to home this axis alone",
+        39: "the P word is too high",
+        40: "a control pin is active",
+        80: "the number is out of the setting's range",
+        81: "the setting does not take this value",
+        100: "the setting could not be stored",
+        113: "a reset has been asked for",
+        120: "another interface of the board is busy",
+        130: "the jog was cancelled",
+        152: "the board's config.yaml is invalid; read its boot messages",
+        162: "the setting can only be changed in the board's config.yaml",
+    },
+}
+ALARMS_OF: dict[str, dict[int, tuple[str, str]]] = {
+    "grblHAL": {
+        10: ("the emergency stop input is active", "release it, then reset the board"),
+        11: ("the machine must be homed first", "home the machine"),
+        12: ("a limit switch is pressed", "clear the machine from it by hand, or home"),
+        13: ("the probe was hit outside of probing", "clear it by hand, then reset"),
+        14: ("the spindle did not reach its speed", "switch the spindle control off, for there is none"),
+        15: ("homing did not find the second switch of a dual axis", "check both switches"),
+        16: ("the board's self-test has failed", "power the board off and on"),
+        17: ("a motor driver reports a fault", "check the motors' wiring and their drivers' temperature"),
+        18: ("homing has failed", "check the switches and the homing settings, then home"),
+    },
+    "FluidNC": {
+        10: ("the spindle did not obey", "take the spindle out of config.yaml, for there is none"),
+        11: ("a control pin was active when the board started", "check its wiring in config.yaml"),
+        12: ("a switch shared by both ends of an axis is pressed", "clear the machine from it by hand"),
+        13: ("the board was stopped hard", "home the machine"),
+        14: ("the machine must be homed first", "home the machine"),
+    },
 }

@@ -68,6 +68,8 @@ def _note_options(driver: DriverCore, reply: Reply) -> None:
     for message in reply.messages:
         if isinstance(message, grbl.Feedback) and message.tag == "OPT":
             driver.options = grbl.build_options(message.body) or driver.options
+        elif message == grbl.Feedback("FIRMWARE", "grblHAL"):  # in its compatible mode the banner says Grbl
+            driver.firmware = grbl.Welcome("grblHAL", driver.firmware.version)
 
 
 def check_settings(driver: DriverCore) -> Script:
@@ -81,6 +83,8 @@ def check_settings(driver: DriverCore) -> Script:
     driver.differences = differences(driver.board, found)
     for difference in driver.differences:
         driver.say("error" if difference.dangerous else "warning", f"{difference}.")
+    if driver.differences and driver.firmware.firmware == "FluidNC":
+        driver.say("warning", "FluidNC keeps its settings in config.yaml: mend them there.")
     driver.checked = not any(difference.dangerous for difference in driver.differences)
     driver.come_to_rest(DriverState.UNHOMED, "the position is unknown")
     if driver.checked:
