@@ -20,7 +20,8 @@ help: ## List the commands
 demo: $(VENV)/.compiled ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
 	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP)
 
-figures: $(VENV)/.compiled ## Draw twice, loop closed and open, and make the README's pictures of it
+figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws twice, loop closed and open
+	@$(BIN)/python doc/make_explained.py
 	@$(BIN)/sketch-cell demo --loop closed --output output/figures/closed
 	@$(BIN)/sketch-cell demo --loop open --output output/figures/open
 	@$(BIN)/python doc/make_figures.py output/figures/closed/astronaut output/figures/open/astronaut
