@@ -17,7 +17,7 @@ from sketch_cell.drawing.render import render_ink
 from sketch_cell.drawing.rows import RowGrid, play, rows_ink, serpentine
 from sketch_cell.drawing.simplify import simplify
 from sketch_cell.drawing.tone import MeasuredTone, linear_from_srgb, resample, srgb_from_linear
-from sketch_cell.drawing.wave import HALF_WAVES, SAMPLES_PER_CELL, make_wave
+from sketch_cell.drawing.wave import FLATTEST, HALF_WAVES, SAMPLES_PER_CELL, make_wave
 from sketch_cell.errors import InputError
 
 PITCH = 0.00242
@@ -60,7 +60,7 @@ def test_tone_table_inverts_itself():
 @pytest.mark.parametrize("half_waves", HALF_WAVES)
 def test_wave_table_agrees_with_the_exact_sine_while_rows_are_apart(half_waves):
     grid = RowGrid(4, 4, 4 * PITCH, 4 * PITCH)
-    wave = make_wave(half_waves, "sine", grid, WIDTH)
+    wave = make_wave(half_waves, "sine", grid, WIDTH, FLATTEST[half_waves])
     apart = (wave.amplitude_m < (PITCH - WIDTH) / 2 * 0.95) & (wave.steepness == 1)
     exact = sine_coverage(wave.amplitude_m[apart], 2 * PITCH / half_waves, PITCH, WIDTH)
     assert np.abs(wave.coverage[apart] - exact).max() < 0.008
@@ -70,7 +70,7 @@ def test_wave_table_agrees_with_the_exact_sine_while_rows_are_apart(half_waves):
 @pytest.mark.parametrize("waveform", ["sine", "triangle", "square"])
 def test_waves_cover_from_the_lightest_tone_to_nearly_black(waveform):
     grid = RowGrid(4, 4, 4 * PITCH, 4 * PITCH)
-    waves = [make_wave(half_waves, waveform, grid, WIDTH) for half_waves in HALF_WAVES]
+    waves = [make_wave(half_waves, waveform, grid, WIDTH, FLATTEST[half_waves]) for half_waves in HALF_WAVES]
     assert [wave.coverage[0] for wave in waves] == pytest.approx([WIDTH / PITCH] * 4, abs=0.002)
     darkest = [wave.darkest for wave in waves]
     assert darkest == sorted(darkest) and darkest[-1] > 0.97

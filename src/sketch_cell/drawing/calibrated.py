@@ -12,7 +12,7 @@ from sketch_cell.drawing.rows import RowGrid, play, rows_ink, serpentine
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.synthesis import synthesise
 from sketch_cell.drawing.tone import MeasuredTone, target_ink
-from sketch_cell.drawing.wave import HALF_WAVES, SAMPLES_PER_CELL, make_wave
+from sketch_cell.drawing.wave import FLATTEST, HALF_WAVES, SAMPLES_PER_CELL, make_wave
 from sketch_cell.drawing.weave import cell_tones, summed, weave
 
 FloatImage = NDArray[np.float32]
@@ -22,8 +22,11 @@ Kinds = NDArray[np.int64]
 BINS_PER_CELL = 8  # of the grid on which drawing and photo are compared
 
 # When a cell takes the next faster wave, by what the plan is tuned for: the share of its wave's darkest tone that
-# calls for it. Grey values pay for reversals with tone that is hardly seen; an adapted eye forgives no ripple.
-SWITCH = {"linear": (0.93, 0.96, 1.0), "value": (1.08, 1.03, 1.04), "adapted": (0.9, 0.93, 0.96)}
+# calls for it. Grey values save reversals at the price of tone that is hardly seen; an adapted eye forgives no ripple.
+SWITCH = {"linear": (0.93, 0.96, 1.0), "value": (0.97, 1.0, 1.04), "adapted": (0.9, 0.93, 0.96)}
+FLAT_PERIOD = frozenset(
+    {"value"}
+)  # tunings whose lone period flattens its crests; else it stays round, for detail
 HYSTERESIS = 0.1  # tone by which a cell must fall below that before it goes back to the slower wave
 
 
@@ -57,7 +60,8 @@ class Loom:
 
     def __post_init__(self) -> None:
         s, g = self.settings, self.grid
-        self.waves = [make_wave(n, s.waveform, g, s.line_width_m) for n in HALF_WAVES]
+        flattest = FLATTEST if s.tuned_for in FLAT_PERIOD else {**FLATTEST, 2: 1.0}
+        self.waves = [make_wave(n, s.waveform, g, s.line_width_m, flattest[n]) for n in HALF_WAVES]
         self.tables = np.stack([wave.by_tone() for wave in self.waves])
         self.tables[..., 0] /= g.pitch_m / 2
         self.shapes = np.stack([wave.shape() for wave in self.waves])

@@ -25,7 +25,7 @@ def tone_chart() -> NDArray[np.uint8]:
     count = FIELDS[0] * FIELDS[1]
     # Steps of 7 through 15 fields put each tone far from its neighbours: uneven light then averages out.
     tone = np.linspace(LIGHTEST, DARKEST, count)[np.arange(count) * 7 % count].reshape(FIELDS)
-    return np.uint8(np.rint(255 * (1 - np.kron(tone, np.ones((40, 40))))))
+    return np.asarray(np.rint(255 * (1 - np.kron(tone, np.ones((40, 40))))), np.uint8)
 
 
 def read_tone(

@@ -21,8 +21,8 @@ SAMPLES_PER_CELL = 48  # divisible by twice every number of half-waves: zeros an
 STEPS = 64
 TONES = 512  # entries of a table over tone
 HALF_WAVES = (2, 3, 4, 6)  # per cell: one period, one and a half, two, three
-# Amplification before clipping, by half-waves per cell; a lone period stays round: its half-waves carry the detail.
-FLATTEST = {2: 1.0, 3: 4.0, 4: 12.0, 6: 4.0}
+# Amplification before clipping, by half-waves per cell.
+FLATTEST = {2: 2.0, 3: 4.0, 4: 12.0, 6: 4.0}
 # Shares of half a pitch: what a wave uses before its crests flatten (least line for its ink), and what it ends with.
 ROOM = {2: 1.0, 3: 1.0, 4: 0.85, 6: 0.85}
 FULL_ROOM = {2: 1.0, 3: 1.0, 4: 0.93, 6: 0.9}
@@ -67,10 +67,13 @@ def crest(phase: Array, waveform: str) -> Array:
     return (phase > 0).astype(float)  # a square wave crosses its row's middle once per half-wave
 
 
-def make_wave(half_waves: int, waveform: str, grid: RowGrid, line_width_m: float) -> Wave:
-    """Measure the wave's ink at rising strength, on an endless field of equal rows, by its exact envelope."""
+def make_wave(half_waves: int, waveform: str, grid: RowGrid, line_width_m: float, flattest: float) -> Wave:
+    """Measure the wave's ink at rising strength, on an endless field of equal rows, by its exact envelope.
+
+    `flattest` is the amplification of its crests at its darkest, 1 for a wave that stays round.
+    """
     half = grid.pitch_m / 2
-    room, full_room, flattest = ROOM[half_waves], FULL_ROOM[half_waves], FLATTEST[half_waves]
+    room, full_room = ROOM[half_waves], FULL_ROOM[half_waves]
     growth = np.linspace(0, 1, STEPS)
     amplitude, steepness = half * growth, np.ones(STEPS)
     if flattest > 1 and waveform != "square":
