@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sketch_cell.machine.board import BoardSettings, needed_settings
 from sketch_cell.machine.driver import DriverSettings, DriverState, Event, GrblDriver
 from sketch_cell.twin.grbl_firmware import GrblFirmware
-from sketch_cell.twin.grbl_machine import GrblBuild
+from sketch_cell.twin.grbl_flags import GrblBuild
 
 START_M = (0.020, 0.010)  # the stylus at power-up, from the switches
 

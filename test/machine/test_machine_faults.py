@@ -14,7 +14,7 @@ from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState
 from sketch_cell.machine.motion import vertex_times_s
-from sketch_cell.twin.grbl_machine import GrblBuild
+from sketch_cell.twin.grbl_flags import GrblBuild
 
 BEFORE_S = 2.0
 

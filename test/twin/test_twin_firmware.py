@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
 from sketch_cell.twin.grbl_firmware import GrblFirmware
-from sketch_cell.twin.grbl_machine import GrblBuild
+from sketch_cell.twin.grbl_flags import GrblBuild
 
 NEEDED = {
     1: 255, 20: 1, 22: 1, 23: 3, 24: 120, 25: 1500, 26: 25, 100: 88.889, 101: 88.889, 110: 5400, 111: 5400, 120: 500,

@@ -1,20 +1,19 @@
-"""The command language of the firmware twin: `$` commands, G-code, homing and probing."""
+"""The command language of the firmware twin: `$` commands here, G-code in `grbl_program`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Generator
 
-from sketch_cell.twin import grbl_gcode as gcode
 from sketch_cell.twin import grbl_report as report
-from sketch_cell.twin.grbl_homing import home, probe
-from sketch_cell.twin.grbl_machine import Machine, Reset, Sleep, Work
-from sketch_cell.twin.grbl_planner import Move
+from sketch_cell.twin.grbl_flags import Sleep, Work
+from sketch_cell.twin.grbl_homing import home
+from sketch_cell.twin.grbl_machine import Machine
+from sketch_cell.twin.grbl_program import Program
+from sketch_cell.twin.grbl_words import filter_line, read_number
 
 Answer = Generator[Sleep, None, int]
 
-INVALID, NUMBER, NEGATIVE, DISABLED, NOT_IDLE, LOCKED, OVERFLOW, TRAVEL = 3, 2, 4, 5, 8, 9, 11, 15
+INVALID, NUMBER, NEGATIVE, DISABLED, NOT_IDLE, LOCKED, OVERFLOW = 3, 2, 4, 5, 8, 9, 11
 
 
 class Commands:
@@ -22,10 +21,11 @@ class Commands:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._program = Program(machine)
 
     def execute(self, raw: bytes) -> Answer:
         """One received line."""
-        line = gcode.filter_line(raw)
+        line = filter_line(raw)
         if line is None:
             return OVERFLOW
         if not line:
@@ -34,13 +34,13 @@ class Commands:
             return (yield from self._system(line))
         if self._machine.state in ("Alarm", "Jog"):
             return LOCKED
-        return (yield from self._gcode(line))
+        return (yield from self._program.execute(line))
 
     def startup_lines(self) -> Work:
         """Run `$N0` and `$N1`."""
         for line in self._machine.startup:
             if line:
-                code = yield from self._gcode(line)
+                code = yield from self._program.execute(line)
                 self._machine.print(f">{line}:{report.status_line(code)}")
 
     # -- $ commands --
@@ -136,7 +136,7 @@ class Commands:
         if line[2] != "=":
             return INVALID
         machine.build_info = line[3:]
-        yield from self._eeprom(80)
+        yield from self._program.eeprom(80)
         return 0
 
     def _startup(self, line: str) -> Answer:
@@ -146,28 +146,28 @@ class Commands:
             return 0
         if machine.state != "Idle":
             return NOT_IDLE
-        found = gcode.read_number(line, 2)
+        found = read_number(line, 2)
         if found is None:
             return NUMBER
         value, end = found
         if line[end : end + 1] != "=":
             return INVALID
-        code = yield from self._gcode(line[end + 1 :])
+        code = yield from self._program.execute(line[end + 1 :])
         if code:
             return code
         if int(value) < len(machine.startup):
             machine.startup[int(value)] = line[end + 1 :]
-        yield from self._eeprom(80)
+        yield from self._program.eeprom(80)
         return 0
 
     def _store(self, line: str) -> Answer:
-        found = gcode.read_number(line, 1)
+        found = read_number(line, 1)
         if found is None:
             return NUMBER
         parameter, end = found
         if line[end : end + 1] != "=":
             return INVALID
-        value = gcode.read_number(line, end + 1)
+        value = read_number(line, end + 1)
         if value is None:
             return NUMBER
         if value[1] != len(line) or parameter > 255:
@@ -177,16 +177,9 @@ class Commands:
         if code == 0:
             machine.stepper.inverted = tuple(machine.settings.mask(3, axis) for axis in range(3))  # type: ignore
             if int(parameter) == 13:
-                yield from self._offsets_changed()
-            yield from self._eeprom(2)
+                yield from self._program.offsets_changed()
+            yield from self._program.eeprom(2)
         return code
-
-    def _eeprom(self, size: int) -> Work:
-        """Interrupts are off while the EEPROM is written: received bytes are lost, steps stand still."""
-        machine = self._machine
-        yield from machine.wait_idle()
-        machine.serial.deaf_until_s = machine.now_s + size * machine.build.eeprom_byte_s
-        yield size * machine.build.eeprom_byte_s
 
     def _home(self, line: str) -> Answer:
         machine = self._machine
@@ -211,174 +204,4 @@ class Commands:
             return NOT_IDLE
         if line[2:3] != "=":
             return INVALID
-        return (yield from self._gcode(line[3:], jog=True))
-
-    # -- G-code --
-
-    def _gcode(self, line: str, *, jog: bool = False) -> Answer:
-        machine = self._machine
-        try:
-            block = gcode.parse(line, machine.gcode, machine.systems, jog=jog)
-        except gcode.GcodeError as error:
-            return error.code
-        if jog:
-            return (yield from self._execute_jog(block))
-        yield from self._set_modes(block)
-        yield from self._non_modal(block)
-        yield from self._motion(block)
-        if block.modal.program:
-            yield from self._program_flow(block)
-        return 0
-
-    def _execute_jog(self, block: gcode.Block) -> Answer:
-        machine = self._machine
-        if machine.settings.flag(20) and machine.beyond_travel(block.target):
-            return TRAVEL
-        yield from machine.line_to(block.target, Move(block.feed / 60, overridable=False))
-        if machine.state == "Idle" and machine.planner.blocks:
-            machine.state = "Jog"
-            machine.stepper.wake()
-        machine.gcode.position = list(block.target)
-        return 0
-
-    def _set_modes(self, block: gcode.Block) -> Work:
-        machine, state, modal = self._machine, self._machine.gcode, block.modal
-        state.line_number, state.feed, state.tool = block.line_number, block.feed, block.tool
-        speed_changed = block.spindle_rpm != state.spindle_rpm and state.modal.spindle != 5
-        if speed_changed or modal.spindle != state.modal.spindle or modal.coolant != state.modal.coolant:
-            yield from machine.wait_idle()
-            machine.accessories_changed()
-        state.spindle_rpm = block.spindle_rpm
-        if block.non_modal == 4:
-            yield from self._dwell(block.dwell_s)
-        changed = modal.coordinates != state.modal.coordinates
-        if block.command == gcode.TOOL_LENGTH and state.tool_length != block.target[2]:
-            state.tool_length, changed = block.target[2], True
-        state.modal = modal
-        if changed:
-            state.coordinates = list(block.coordinates)
-            yield from self._offsets_changed()
-
-    def _offsets_changed(self) -> Work:
-        yield from self._machine.wait_idle()
-        self._machine.reports_offset_change()
-
-    def _dwell(self, seconds: float) -> Work:
-        if self._machine.state == "Check":
-            return
-        yield from self._machine.wait_idle()
-        for _ in range(math.ceil(seconds / 0.05)):
-            yield from self._machine.realtime()
-            yield 0.05
-
-    def _non_modal(self, block: gcode.Block) -> Work:
-        machine, state = self._machine, self._machine.gcode
-        command = block.non_modal
-        if command == 10:
-            machine.systems[block.data_index] = list(block.ijk)
-            yield from self._eeprom(13)
-            if state.modal.coordinates == block.data_index:
-                state.coordinates = list(block.ijk)
-                yield from self._offsets_changed()
-        elif command in (28, 30):
-            if block.command != gcode.NONE:
-                yield from machine.line_to(block.target, Move(rapid=True))
-            yield from machine.line_to(block.ijk, Move(rapid=True))
-            state.position = list(block.ijk)
-        elif command in (28.1, 30.1):
-            machine.systems[6 if command == 28.1 else 7] = list(state.position)
-            yield from self._eeprom(13)
-        elif command == 92:
-            state.offset = list(block.target)
-            yield from self._offsets_changed()
-        elif command == 92.1:
-            state.offset = [0.0, 0.0, 0.0]
-            yield from self._offsets_changed()
-
-    def _motion(self, block: gcode.Block) -> Work:
-        machine, state, motion = self._machine, self._machine.gcode, block.modal.motion
-        if motion == 800 or block.command != gcode.MOTION:
-            return
-        move = self._move(block)
-        if motion in (20, 30):
-            yield from self._arc(block, move)
-        elif motion > 380:
-            yield from probe(machine, block.target, move, motion)
-            return
-        else:
-            yield from machine.line_to(block.target, move)
-        state.position = list(block.target)
-
-    @staticmethod
-    def _move(block: gcode.Block) -> Move:
-        if block.modal.motion == 0:
-            return Move(rapid=True)
-        return Move(
-            block.feed / 60,
-            inverse_time=block.modal.inverse_time,
-            overridable=block.modal.motion < 380,
-        )
-
-    def _arc(self, block: gcode.Block, move: Move) -> Work:
-        """An arc as chords no further than `$12` from it.
-
-        In inverse time mode Grbl multiplies F by the number of chords and takes the product for mm/min.
-        """
-        points = arc_points(block, self._machine.gcode.position, self._machine.settings[12])
-        if move.inverse_time:
-            move = replace(move, feed_mm_per_s=move.feed_mm_per_s * (len(points) + 1), inverse_time=False)
-        for point in points:
-            yield from self._machine.line_to(point, move)
-        yield from self._machine.line_to(block.target, move)
-
-    def _program_flow(self, block: gcode.Block) -> Work:
-        machine, state = self._machine, self._machine.gcode
-        yield from machine.wait_idle()
-        if block.modal.program == 3:
-            if machine.state != "Check":
-                machine.requests.hold = True
-                yield from machine.realtime()
-        else:
-            state.modal = replace(
-                state.modal,
-                motion=10,
-                plane=0,
-                incremental=False,
-                inverse_time=False,
-                coordinates=0,
-                spindle=5,
-                coolant=9,
-            )
-            machine.planner.feed_override = machine.planner.rapid_override = machine.spindle_override = 100
-            if machine.state != "Check":
-                state.coordinates = list(machine.systems[0])
-                yield from self._offsets_changed()
-            machine.print(report.message("Pgm End"))
-        state.modal = replace(state.modal, program=0)
-
-
-def arc_points(block: gcode.Block, start: Sequence[float], tolerance: float) -> list[list[float]]:
-    """The inner points of an arc, chord by chord."""
-    first, second, normal = gcode.plane_axes(block.modal.plane)
-    centre = (start[first] + block.ijk[first], start[second] + block.ijk[second])
-    x, y = -block.ijk[first], -block.ijk[second]
-    end_x, end_y = block.target[first] - centre[0], block.target[second] - centre[1]
-    angle = math.atan2(x * end_y - y * end_x, x * end_x + y * end_y)
-    if block.modal.motion == 20:
-        angle -= 2 * math.pi if angle >= -5e-7 else 0.0
-    else:
-        angle += 2 * math.pi if angle <= 5e-7 else 0.0
-    reach = tolerance * (2 * block.radius - tolerance)
-    count = int(abs(angle * block.radius / 2) / math.sqrt(reach)) if reach > 0 else 0
-    points = []
-    for i in range(1, count):
-        c, s = math.cos(angle * i / count), math.sin(angle * i / count)
-        point = list(start)
-        point[first] = centre[0] + x * c - y * s
-        point[second] = centre[1] + x * s + y * c
-        point[normal] += (block.target[normal] - start[normal]) * i / count
-        points.append(point)
-    return points
-
-
-__all__ = ["Commands", "Reset"]
+        return (yield from self._program.execute(line[3:], jog=True))

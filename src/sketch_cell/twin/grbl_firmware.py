@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sketch_cell.twin import grbl_report as report
 from sketch_cell.twin.grbl_commands import Commands
-from sketch_cell.twin.grbl_machine import GrblBuild, Machine, Reset, Sleep
+from sketch_cell.twin.grbl_flags import GrblBuild, Reset, Sleep
+from sketch_cell.twin.grbl_machine import Machine
 
 Array = NDArray[np.float64]
 

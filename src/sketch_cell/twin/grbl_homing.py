@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from sketch_cell.twin import grbl_report as report
-from sketch_cell.twin.grbl_machine import Machine, Work
+from sketch_cell.twin.grbl_flags import Work
+from sketch_cell.twin.grbl_machine import Machine
 from sketch_cell.twin.grbl_planner import Move
 
 SEARCH = 1.5  # times the travel, before homing gives up

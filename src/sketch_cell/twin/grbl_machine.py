@@ -5,87 +5,18 @@ Every method that can take time is a generator; it yields seconds to sleep, or N
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+from sketch_cell.twin import grbl_hold as hold
 from sketch_cell.twin import grbl_report as report
+from sketch_cell.twin.grbl_flags import GrblBuild, Requests, Reset, Suspend, Work
 from sketch_cell.twin.grbl_gcode import State
+from sketch_cell.twin.grbl_overrides import apply_overrides
 from sketch_cell.twin.grbl_planner import AXES, Move, Planner
 from sketch_cell.twin.grbl_serial import SerialPort
 from sketch_cell.twin.grbl_settings import GrblSettings
+from sketch_cell.twin.grbl_status import status_report
 from sketch_cell.twin.grbl_stepper import Stepper
-
-Sleep = float | None
-Work = Generator[Sleep, None, None]
-
-
-class Reset(Exception):
-    """The main loop must start again: soft reset, or an alarm that ends in one."""
-
-
-@dataclass(frozen=True)
-class GrblBuild:
-    """How this firmware was compiled, how fast its board is, and what one motor step moves."""
-
-    baud: int = 115_200
-    line_s: float = 0.00253  # measured on an Uno: 321 lines/s of 13 bytes, 274 of 25
-    line_byte_s: float = 0.000045
-    eeprom_byte_s: float = 0.0034
-    boot_s: float = 0.0
-    homing_cycles: tuple[tuple[int, ...], ...] = ((0, 1),)  # stock is ((2,), (0, 1)): Z first
-    single_axis_homing: bool = False
-    step_m: float = 0.036 / 3200
-
-    def line_time_s(self, size: int) -> float:
-        """Time the processor needs for a line of `size` bytes."""
-        return self.line_s + self.line_byte_s * size
-
-
-@dataclass
-class Suspend:
-    """Why the main program stands still."""
-
-    hold_complete: bool = False
-    motion_cancel: bool = False
-    jog_cancel: bool = False
-    door: bool = False
-    retracted: bool = False
-    restoring: bool = False
-    restored: bool = False
-    asleep: bool = False
-
-    def __bool__(self) -> bool:
-        return self.hold_complete or self.motion_cancel or self.jog_cancel or self.door or self.retracted
-
-
-@dataclass
-class Requests:
-    """Flags that interrupts set and the main program clears."""
-
-    reset: bool = False
-    status: bool = False
-    hold: bool = False
-    door: bool = False
-    start: bool = False
-    stopped: bool = False
-    cancel: bool = False
-    sleep: bool = False
-    overrides: set[int] = field(default_factory=set)
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.reset
-            or self.status
-            or self.hold
-            or self.start
-            or self.stopped
-            or self.door
-            or self.cancel
-            or self.sleep
-            or self.overrides
-        )
-
 
 REPORT_S = 0.0015  # what the processor needs to print a status report
 
@@ -134,7 +65,7 @@ class Machine:
         self.probe_steps = [0, 0, 0]
         self.spindle_override = 100
         self.planner.feed_override = self.planner.rapid_override = 100
-        self._wco_count = self._override_count = 0
+        self.wco_count = self.override_count = 0
         self._line = b""
         self._reported_s = -REPORT_S
         self.serial.discard_received()
@@ -257,13 +188,13 @@ class Machine:
         if self.alarm:
             yield from self._report_alarm()
         if self.requests:
-            self._execute_requests()
+            self.execute_requests()
         while self.suspend:
-            changed = self._suspended()
+            changed = hold.suspended(self)
             if self.requests:
-                self._execute_requests()
+                self.execute_requests()
             if self.suspend.restoring and not self.suspend.restored:
-                yield from self._restore()
+                yield from hold.restore(self)
             elif self.suspend and not changed:
                 yield None
                 if self.alarm:
@@ -295,139 +226,24 @@ class Machine:
                 yield None
         self.alarm = 0
 
-    def _execute_requests(self) -> None:
+    def execute_requests(self) -> None:
         requests = self.requests
         if requests.reset:
             raise Reset
         if requests.status:
             requests.status = False
             self._reported_s = self.now_s
-            self.print(self.status_report())
+            self.print(status_report(self))
         if requests.hold or requests.door or requests.cancel or requests.sleep:
-            self._begin_hold()
+            hold.begin_hold(self)
         if requests.start:
-            self._cycle_start()
+            hold.cycle_start(self)
         if requests.stopped:
-            self._cycle_stop()
+            hold.cycle_stop(self)
         if requests.overrides:
-            self._apply_overrides()
+            apply_overrides(self)
         if self.state in MOVING:
             self.stepper.prepare()
-
-    def _begin_hold(self) -> None:
-        requests, suspend = self.requests, self.suspend
-        if self.state not in ("Alarm", "Check"):
-            if self.state in ("Run", "Jog") and not (suspend.motion_cancel or suspend.jog_cancel):
-                self.stepper.replanned()
-                self.stepper.holding = True
-                if self.state == "Jog" and not requests.sleep:
-                    suspend.jog_cancel = True
-            if self.state == "Idle":
-                self.suspend = suspend = Suspend(hold_complete=True)
-            if requests.cancel and self.state != "Jog":
-                suspend.motion_cancel = True
-            if requests.hold and self.state not in ("Door", "Jog", "Sleep"):
-                self.state = "Hold"
-            if requests.door:
-                self.print(report.message("Check Door"))
-                if not suspend.jog_cancel and self.state != "Sleep":
-                    self.state = "Door"
-                suspend.door = True
-        if requests.sleep:
-            if self.state == "Alarm":
-                suspend.retracted = suspend.hold_complete = True
-            self.state = "Sleep"
-        if requests.hold or requests.door or requests.cancel:
-            requests.start = False
-        requests.hold = requests.door = requests.cancel = requests.sleep = False
-
-    def _cycle_start(self) -> None:
-        self.requests.start = False
-        suspend = self.suspend
-        if self.state == "Door" and not suspend.door:
-            if suspend.restored:
-                self.state = "Idle"
-            elif suspend.retracted:
-                suspend.restoring = True
-        if self.state != "Idle" and not (self.state == "Hold" and suspend.hold_complete):
-            return
-        go = bool(self.planner.blocks) and not suspend.motion_cancel
-        self.suspend = Suspend()
-        self.stepper.holding = self.stepper.end_of_motion = False
-        self.state = "Run" if go else "Idle"
-        if go:
-            self.stepper.wake()
-
-    def _cycle_stop(self) -> None:
-        """All prepared steps have been made: a hold is complete, or the motion is."""
-        self.requests.stopped = False
-        suspend = self.suspend
-        if self.state in ("Hold", "Door", "Sleep") and not self.soft_limit and not suspend.jog_cancel:
-            held = self.stepper.holding
-            self.planner.replan_all()
-            suspend.hold_complete = suspend.hold_complete or held
-            self.stepper.holding = False
-            self.stepper.end_of_motion = True  # nothing more is prepared until the cycle starts again
-            return
-        if suspend.jog_cancel:
-            self.stepper.holding = False
-            self.clear_motion()
-            self.sync_position()
-        if suspend.door:
-            suspend.jog_cancel, suspend.hold_complete = False, True
-            self.state = "Door"
-        else:
-            self.suspend = Suspend()
-            self.state = "Idle"
-
-    def _suspended(self) -> bool:
-        """Once the hold is complete, an open door or sleep switches the spindle off; whether anything changed."""
-        suspend = self.suspend
-        if not suspend.hold_complete or self.state not in ("Door", "Sleep"):
-            return False
-        if not suspend.retracted:
-            suspend.retracted = True
-            self._override_count = 0
-            return True
-        if self.state == "Sleep":
-            if not suspend.asleep:
-                self.print(report.message("Sleeping"))
-            suspend.asleep = True
-            return False
-        suspend.door = False
-        return False
-
-    def _restore(self) -> Work:
-        """Leave an open door: the spindle gets four seconds to come up to speed, the coolant one."""
-        modal = self.gcode.modal
-        for needed, delay_s in ((modal.spindle != 5, 4.0), (modal.coolant == 8, 1.0)):
-            for _ in range(round(delay_s / 0.05) if needed else 0):
-                yield 0.05
-                if self.requests:
-                    self._execute_requests()
-        self.suspend.restored = True
-        self.requests.start = True
-
-    def _apply_overrides(self) -> None:
-        feed, rapid, spindle = self.planner.feed_override, self.planner.rapid_override, self.spindle_override
-        for byte in sorted(self.requests.overrides):
-            if 0x90 <= byte <= 0x94:
-                feed = _stepped(feed, byte - 0x90)
-            elif 0x95 <= byte <= 0x97:
-                rapid = (100, 50, 25)[byte - 0x95]
-            elif 0x99 <= byte <= 0x9D:
-                spindle = _stepped(spindle, byte - 0x99)
-        self.requests.overrides.clear()
-        if (feed, rapid, spindle) != (
-            self.planner.feed_override,
-            self.planner.rapid_override,
-            self.spindle_override,
-        ):
-            self._override_count = 0
-        if (feed, rapid) != (self.planner.feed_override, self.planner.rapid_override):
-            self.planner.feed_override, self.planner.rapid_override = feed, rapid
-            self.planner.overrides_changed()
-        self.spindle_override = spindle
 
     # -- motion --
 
@@ -468,89 +284,8 @@ class Machine:
 
     def reports_offset_change(self) -> None:
         """The next status report tells the new work offset."""
-        self._wco_count = 0
-
-    def status_report(self) -> str:
-        """The answer to `?`."""
-        inches = self.settings.flag(13)
-        mask = int(self.settings[10])
-        position, offset = self.position_mm(), self.gcode.work_offset()
-        parts = [self._state_name()]
-        if mask & 1:
-            parts.append("MPos:" + report.coordinates(position, inches))
-        else:
-            work = [position[i] - offset[i] for i in range(AXES)]
-            parts.append("WPos:" + report.coordinates(work, inches))
-        if mask & 2:
-            free = 15 - len(self.planner.blocks)
-            parts.append(f"Bf:{free},{128 - len(self.serial.received)}")
-        speed = self.stepper.speed * 60 if self.state in ("Run", "Home", "Hold", "Jog", "Door") else 0.0
-        parts.append(f"FS:{report.rate(speed, inches)},{self._spindle_rpm():.0f}")
-        pins = self._pin_letters()
-        if pins:
-            parts.append("Pn:" + pins)
-        parts += self._slow_fields(offset, inches)
-        return f"<{'|'.join(parts)}>\r\n"
-
-    def _state_name(self) -> str:
-        suspend = self.suspend
-        if self.state == "Hold":
-            return "Jog" if suspend.jog_cancel else f"Hold:{0 if suspend.hold_complete else 1}"
-        if self.state == "Door":
-            if suspend.restoring:
-                return "Door:3"
-            return ("Door:1" if suspend.door else "Door:0") if suspend.retracted else "Door:2"
-        return self.state
-
-    def _pin_letters(self) -> str:
-        letters = "P" if self.probe_pin != self.settings.flag(6) else ""
-        return letters + "".join(
-            letter for letter, pressed in zip("XYZ", self.limits_active(), strict=True) if pressed
-        )
-
-    def _slow_fields(self, offset: Sequence[float], inches: bool) -> list[str]:
-        """Work offset and overrides come now and then, sooner after a change."""
-        parts = []
-        busy = self.state in ("Run", "Home", "Hold", "Jog", "Door")
-        if self._wco_count > 0:
-            self._wco_count -= 1
-        else:
-            self._wco_count = 29 if busy else 9
-            self._override_count = max(self._override_count, 1)
-            parts.append("WCO:" + report.coordinates(offset, inches))
-        if self._override_count > 0:
-            self._override_count -= 1
-        else:
-            self._override_count = 19 if busy else 9
-            planner = self.planner
-            parts.append(f"Ov:{planner.feed_override},{planner.rapid_override},{self.spindle_override}")
-            parts += self._accessories()
-        return parts
-
-    def _spindle_rpm(self) -> float:
-        parked = self.suspend.retracted and not self.suspend.restoring
-        if self.gcode.modal.spindle == 5 or not self.gcode.spindle_rpm or parked:
-            return 0.0
-        wanted = self.gcode.spindle_rpm * self.spindle_override / 100
-        return min(max(wanted, self.settings[31]), self.settings[30])
+        self.wco_count = 0
 
     def accessories_changed(self) -> None:
         """The next status report tells overrides and accessories."""
-        self._override_count = 0
-
-    def _accessories(self) -> list[str]:
-        modal = self.gcode.modal
-        spindle = {3: "S", 4: "C"}.get(modal.spindle, "") if self._spindle_rpm() else ""
-        letters = spindle + ("F" if modal.coolant == 8 else "")
-        return ["A:" + letters] if letters else []
-
-
-def _stepped(percent: int, code: int) -> int:
-    """An override after one of its five commands: 100 %, +10, -10, +1, -1."""
-    value = 100 if code == 0 else percent + (0, 10, -10, 1, -1)[code]
-    return min(max(value, 10), 200)
-
-
-def is_finite(values: Sequence[float]) -> bool:
-    """Whether every value is a finite number."""
-    return all(math.isfinite(value) for value in values)
+        self.override_count = 0

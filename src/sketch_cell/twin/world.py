@@ -10,7 +10,7 @@ from sketch_cell.machine.board import needed_settings
 from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.twin.camera import Camera, CameraSettings, Frame
 from sketch_cell.twin.grbl_firmware import GrblFirmware
-from sketch_cell.twin.grbl_machine import GrblBuild
+from sketch_cell.twin.grbl_flags import GrblBuild
 from sketch_cell.twin.toy import Toy, ToySettings
 
 Array = NDArray[np.float64]
