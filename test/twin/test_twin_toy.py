@@ -157,3 +157,24 @@ def test_a_fault_can_be_switched_on_while_it_runs() -> None:
     toy.change(dataclasses.replace(PLAIN, lost_step_probability=1.0))
     toy.move(zigzag, 1e-3)
     assert len(toy.losses) > 10
+
+
+def test_a_load_makes_a_motor_lose_steps_at_accelerations_it_could_follow_before() -> None:
+    path = sweep(0.06, 0.10, speed_m_per_s=0.02)
+    free = Toy(dataclasses.replace(PLAIN, pull_out_m_per_s2=6.0))
+    stiff = Toy(dataclasses.replace(PLAIN, pull_out_m_per_s2=6.0, load=0.9))
+    free.move(path, 1e-3)
+    stiff.move(path, 1e-3)
+    assert not free.losses
+    assert stiff.losses
+
+
+def test_a_switch_that_bounces_chatters_for_its_time_and_then_rests() -> None:
+    toy = Toy(dataclasses.replace(PLAIN, switch_bounce_s=0.02))
+    toy.move(sweep(0.01, -0.004), 1e-3)
+    contacts = []
+    for _ in range(60):
+        toy.move(np.array([[-0.004, 0.04]]), 1e-3)
+        contacts.append(toy.limit_switches()[0])
+    assert len(set(contacts[:19])) == 2, "it never chattered"
+    assert all(contacts[21:])

@@ -27,6 +27,7 @@ from sketch_cell.settings import Settings, setting
 from sketch_cell.twin.camera import CameraSettings
 from sketch_cell.twin.pseudo_terminal import PseudoTerminal
 from sketch_cell.twin.toy import ToySettings
+from sketch_cell.twin.wire import Wire, WireSettings
 from sketch_cell.twin.world import World
 
 # The truth is published as points at least this far apart in place or time: enough for any report.
@@ -64,9 +65,11 @@ class TwinNode(Node):
         toy = declare_settings(self, ToySettings, prefix="toy.", on_change=self._change_toy)
         camera = declare_settings(self, CameraSettings, prefix="camera.", on_change=self._change_camera)
         board = declare_settings(self, BoardSettings, prefix="board.")
+        wire = declare_settings(self, WireSettings, prefix="wire.", on_change=self._change_wire)
         self._world = World(toy, camera, board, seed=self._settings.seed)
+        self._wire = Wire(wire, self._settings.seed)
         self._terminal = PseudoTerminal(Path(self._settings.port))
-        self._clock = self.create_publisher(ClockMessage, "/clock", 10)
+        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", 10)
         self._image = self.create_publisher(Image, "camera/image_raw", SENSOR)
         self._info = self.create_publisher(CameraInfo, "camera/camera_info", LATCHED)
         self._trace = self.create_publisher(PathMessage, "twin/trace", LATCHED)
@@ -90,6 +93,19 @@ class TwinNode(Node):
     def _change_camera(self, settings: CameraSettings) -> None:
         self._world.camera.configure(settings)
 
+    def _change_wire(self, settings: WireSettings) -> None:
+        before, self._wire.settings = self._wire.settings, settings
+        board = self._world.firmware
+        if settings.frozen and not before.frozen:
+            board.freeze()
+        if settings.unplugged and not before.unplugged:
+            self._terminal.unplug()
+        if before.unplugged and not settings.unplugged:
+            self._terminal = PseudoTerminal(Path(self._settings.port))
+        back = (before.unplugged or before.frozen) and not (settings.unplugged or settings.frozen)
+        if back:
+            board.power_cycle()
+
     def _frame(self, name: str) -> str:
         return self._settings.frame_prefix + name
 
@@ -103,11 +119,14 @@ class TwinNode(Node):
         if not step_s:
             return
         self._owed_s -= step_s
-        sent = self._world.exchange(self._terminal.read(), step_s)
-        self._terminal.write(sent)
+        plugged = not self._wire.settings.unplugged
+        received = self._wire.to_board(self._terminal.read()) if plugged else b""
+        sent = self._wire.to_host(self._world.exchange(received, step_s))
+        if plugged:
+            self._terminal.write(sent)
         message = ClockMessage()
         message.clock.sec, message.clock.nanosec = divmod(round(self._world.now_s * 1e9), 10**9)
-        self._clock.publish(message)
+        self._clock_publisher.publish(message)
         for frame in self._world.frames():
             self._image.publish(image_bytes(frame.image, round(frame.stamp_s * 1e9), self._frame("camera")))
 

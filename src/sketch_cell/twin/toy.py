@@ -56,10 +56,19 @@ class ToySettings(Settings):
     pull_out_m_per_s2: float = setting(
         6.0, "acceleration beyond which a motor loses an electrical cycle", unit="m/s^2", minimum=0.1
     )
+    load: float = setting(
+        0.0,
+        "share of a motor's torque that friction takes: the less is left, the sooner it loses a cycle",
+        minimum=0.0,
+        maximum=1.0,
+    )
     switch_x_m: float = setting(-0.003, "where the x switch closes (below it)", unit="m")
     switch_y_m: float = setting(-0.003, "where the y switch closes (below it)", unit="m")
     switch_repeatability_m: float = setting(
         0.00002, "standard deviation of the point where a switch closes", unit="m", minimum=0.0
+    )
+    switch_bounce_s: float = setting(
+        0.0, "time for which a switch chatters when it closes or opens", unit="s", minimum=0.0, maximum=0.1
     )
     end_stop_m: float = setting(0.012, "how far beyond the glass the end stops are", unit="m", minimum=0.0)
 
@@ -92,6 +101,7 @@ class Toy:
         self.losses: list[LostSteps] = []
         self._closed = [False, False]
         self._edge_m = np.zeros(2)
+        self._chatters_until_s = [0.0, 0.0]
         self.change(settings)
 
     def change(self, settings: ToySettings) -> None:
@@ -153,7 +163,7 @@ class Toy:
         return np.array(_widths(_numbers(self.settings), self._phase_rad, xy_m, self._travelled_m[0]))
 
     def limit_switches(self) -> tuple[bool, bool]:
-        """Whether the x and the y switch are closed; each closing has its own small error."""
+        """Whether the x and the y switch are closed; each closing has its own small error, and may chatter."""
         points = (self.settings.switch_x_m, self.settings.switch_y_m)
         for axis, point_m in enumerate(points):
             threshold_m = point_m + self._edge_m[axis]
@@ -162,8 +172,15 @@ class Toy:
             closed = bool(self._stylus_m[axis] < threshold_m)
             if self._closed[axis] and not closed:
                 self._edge_m[axis] = self._random.normal(0.0, self.settings.switch_repeatability_m)
+            if closed != self._closed[axis]:
+                self._chatters_until_s[axis] = self._elapsed_s + self.settings.switch_bounce_s
             self._closed[axis] = closed
-        return self._closed[0], self._closed[1]
+        return self._contact(0), self._contact(1)
+
+    def _contact(self, axis: int) -> bool:
+        if self._elapsed_s < self._chatters_until_s[axis]:
+            return bool(self._random.random() < 0.5)
+        return self._closed[axis]
 
 
 def _numbers(settings: ToySettings) -> NDArray[np.float64]:
@@ -180,7 +197,7 @@ _SOFT, _VARIATION, _GROWTH = (
     _INDEX["backlash_growth_per_m"],
 )
 _STICTION, _LOST, _PULL_OUT = _INDEX["stiction_m"], _INDEX["lost_step_m"], _INDEX["pull_out_m_per_s2"]
-_STOP = _INDEX["end_stop_m"]
+_STOP, _LOAD = _INDEX["end_stop_m"], _INDEX["load"]
 
 
 @njit(cache=True)
@@ -237,7 +254,7 @@ def _move(  # type: ignore[no-untyped-def]
                     loses = -turn_sign[a] * n[_LOST]
             change = (u - last[a]) / period - speed[a]
             speed[a] += change * smoothing
-            if abs(change) > n[_PULL_OUT] * 0.01:
+            if abs(change) > n[_PULL_OUT] * (1 - n[_LOAD]) * 0.01 + 1e-9:
                 speed[a] += change * (1 - smoothing)
                 loses = -np.sign(change) * n[_LOST]
             last[a] = u
