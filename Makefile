@@ -48,8 +48,9 @@ colcon: $(VENV)/.test $(VENV)/.installed ## Build as a ROS 2 package with colcon
 bench: $(VENV)/.test $(VENV)/.installed ## Measure against peers: make bench [IMAGES=folder]; writes doc/benchmarks/
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(if $(IMAGES),--images "$(IMAGES)") || exit 1; done
 
-nodes-page: $(VENV)/.test $(VENV)/.installed ## Write doc/nodes.md from the nodes
+nodes-page: $(VENV)/.test $(VENV)/.installed ## Write doc/nodes.md and the security policy from the nodes
 	@$(BIN)/python doc/make_nodes.py
+	@$(BIN)/python doc/make_policy.py
 
 train: $(VENV)/.test $(VENV)/.installed ## Train the deblocking network (hours; resumes where it stopped)
 	@nice -n 19 $(BIN)/python -m sketch_cell.picture.train_deblock
