@@ -119,9 +119,10 @@ def test_same_photo_and_settings_give_the_same_bytes(method):
     assert plan_line(wedge(), settings).xy.tobytes() == plan_line(wedge(), settings).xy.tobytes()
 
 
-@pytest.mark.parametrize("tone", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
-def test_flat_grey_renders_to_its_tone(tone):
-    settings = LineSettings(cells=16, long_edge_m=0.04, line_width_m=0.0006)
+@pytest.mark.parametrize("waveform", WAVEFORMS)
+@pytest.mark.parametrize("tone", [0.3, 0.4, 0.5, 0.56, 0.6, 0.7, 0.74, 0.8, 0.9, 0.95])
+def test_flat_grey_renders_to_its_tone(tone, waveform):
+    settings = LineSettings(cells=16, long_edge_m=0.04, line_width_m=0.0006, waveform=waveform)
     photo = np.full((64, 64), np.rint(65535 * (1 - tone)), np.uint16)
     ink = ink_of(plan_line(photo, settings), 24)
     edge = 2 * 24

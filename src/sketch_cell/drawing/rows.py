@@ -177,13 +177,19 @@ def play(v: NDArray[np.floating], width: float) -> NDArray[np.floating]:
     """Where the stylus goes when the wave axis has `width` of play: the play operator along each row, left to right."""
     if width <= 0:
         return v
-    half = v.dtype.type(width / 2)
-    out = np.empty_like(v)
-    state = v[:, 0].copy()
-    for i in range(v.shape[1]):
-        state = np.clip(state, v[:, i] - half, v[:, i] + half)
-        out[:, i] = state
+    out = np.array(v)
+    _play(out, width / 2)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _play(v, half):  # type: ignore[no-untyped-def]
+    """The play operator along each row of v; in place."""
+    for r in range(len(v)):
+        state = v[r, 0]
+        for i in range(v.shape[1]):
+            state = min(max(state, v[r, i] - half), v[r, i] + half)
+            v[r, i] = state
 
 
 def serpentine(u: Array, v: NDArray[np.floating]) -> Array:
