@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from sketch_cell.errors import InputError
@@ -27,3 +30,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/out\.txt cannot be written: .*Choose another folder"):
         write_whole(tmp_path / "file" / "out.txt", "")
+
+
+def test_a_full_disk_is_said_in_words_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    write_whole(path, "old")
+    with (
+        pytest.raises(InputError, match=r"No space left on device.*Free some space"),
+        whole_file(path) as temporary,
+    ):
+        temporary.write_text("new")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["kept.txt"]

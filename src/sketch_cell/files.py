@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,12 +11,15 @@ from pathlib import Path
 
 from sketch_cell.errors import InputError
 
+# What a disk says that is full or failing; anything else that a block raises is not about this file.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path (same folder, same suffix); it replaces `path` only if the block succeeds.
 
-    Raises `InputError` where the folder cannot be made or written.
+    Raises `InputError` where the folder cannot be made or written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +34,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}. Free some space, or choose another folder."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
