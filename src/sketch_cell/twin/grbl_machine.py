@@ -193,6 +193,7 @@ class Machine:
             changed = hold.suspended(self)
             if self.requests:
                 self.execute_requests()
+                changed = True
             if self.suspend.restoring and not self.suspend.restored:
                 yield from hold.restore(self)
             elif self.suspend and not changed:
