@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,7 @@ def main() -> None:
     tip_fit()
     gamut_floor()
     animation()
+    tutorial()
 
 
 def figure(width: float, height: float) -> Figure:
@@ -251,6 +256,33 @@ def animation() -> None:
             quality=45,
             method=4,
         )
+
+
+def tutorial() -> None:
+    """Run the tutorial's own commands in a fresh folder, those that draw left out, and keep what they wrote, small."""
+    page = (Path(__file__).parent / "tutorial.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith(("sketch-cell ", "printf "))]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Image.fromarray(data.chelsea()).save(folder / "cat.jpg", quality=12)
+        Image.fromarray(data.coffee()).save(folder / "coffee.jpg", quality=95)
+        for line in lines:
+            if line.split()[1] not in ("demo", "simulate"):
+                program = f"{shlex.quote(sys.executable)} -m sketch_cell "
+                subprocess.run(line.replace("sketch-cell ", program, 1), shell=True, cwd=folder, check=True)
+        _shrink(folder / "repair.png", "tutorial_repair.jpg", 900)
+        _shrink(folder / "cat.png", "tutorial_line.jpg", 700)
+        _shrink(folder / "mosaic" / "from_afar.png", "tutorial_mosaic.jpg", 1000)
+
+
+def _shrink(source: Path, name: str, width: int) -> None:
+    picture = cv2.imread(str(source))
+    height = round(picture.shape[0] * width / picture.shape[1])
+    write_whole(IMAGES / name, _jpeg(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)))
+
+
+def _jpeg(bgr: NDArray[np.uint8]) -> bytes:
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes())
 
 
 def _smaller(png: bytes, width: int = 1100) -> bytes:

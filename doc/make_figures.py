@@ -18,7 +18,6 @@ ROWS = ("line_m", "commands", "draw_s", "wall_s", "deviation_rms_mm", "deviation
 
 def main(closed: Path, opened: Path) -> None:
     """`closed` and `opened` are the output folders of demos of the same photo with the loop closed and open."""
-    _write("drawn.jpg", _read(closed / "drawn.png"), width=900)
     _write("compare.jpg", _read(closed / "compare.png"), width=1800)
     panels = [
         ("planned", _read(closed / "preview.png")),
