@@ -30,6 +30,16 @@ from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import RELIABLE
 from sketch_cell.settings import Settings, setting
 
+# At rest three quarters of the node's work would be looks at a silent port.
+REST_PERIOD_S = 0.02  # joint states are due every 0.04 s
+AT_REST = (
+    DriverState.OFFLINE,
+    DriverState.REFUSED,
+    DriverState.UNHOMED,
+    DriverState.IDLE,
+    DriverState.ASLEEP,
+)
+
 Answer = TypeVar("Answer", Trigger.Response, SetBool.Response)
 
 
@@ -79,7 +89,7 @@ class StepperDriverNode(LifecycleNode):
             self.create_service(Trigger, f"~/{name}", lambda _, answer, wish=wish: self._ask(wish, answer))
         self.create_service(SetBool, "~/enable", self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(self._settings.pump_period_s, self._pump, clock=steady)
+        self._timer = self.create_timer(self._settings.pump_period_s, self._pump, clock=steady)
         self.create_timer(1.0, self._reports.diagnose, clock=steady)
         if self._settings.autostart:
             self.trigger_configure()
@@ -162,6 +172,7 @@ class StepperDriverNode(LifecycleNode):
             if self._follow is not None and self._follow.busy:
                 raise MachineError("An action's trajectory is being followed. Cancel it first.")
             self._driver.append(*waypoints(message, self._knobs))
+            self._keep_pace()
         except MachineError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
 
@@ -179,6 +190,7 @@ class StepperDriverNode(LifecycleNode):
         try:
             self._check_active()
             wish(self._now_s())
+            self._keep_pace()
             answer.success, answer.message = True, "accepted"
         except MachineError as error:
             answer.success, answer.message = False, str(error)
@@ -204,6 +216,15 @@ class StepperDriverNode(LifecycleNode):
                 self._follow.step(now_s)
             if self._reports.tell(now_s) and self._follow is not None:
                 self._follow.feed_back(now_s)
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Look at the port as often as motion needs, and at rest only as often as a person can tell."""
+        rests = self._driver.state in AT_REST and self._driver.wire.script is None
+        period_ns = round(1e9 * max(self._settings.pump_period_s, REST_PERIOD_S if rests else 0.0))
+        if self._timer.timer_period_ns != period_ns:
+            self._timer.timer_period_ns = period_ns
+            self._timer.reset()
 
 
 def main() -> None:
