@@ -306,7 +306,7 @@ project offers it, its exponent searched, its periods and amplitude as set.
 **Domain.** The constants of `calibrated` (when a cell takes a faster wave, when rows merge and spread) were tuned on
 the four photos of scikit-image named first, at this geometry. Photos it was not tuned on are in a table of their own
 below. A photo of which much is lighter than the ink of single rows (0.25 here) keeps an error that no such line can
-avoid; that error is nearly all that is left of M2.
+avoid; on three of the four photos that is nine tenths of what is left of M2 squared.
 """
 
 
