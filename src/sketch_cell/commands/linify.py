@@ -76,7 +76,10 @@ def _output(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.option("--backlash-y-mm", type=click.FloatRange(0, 20), default=0.0, show_default=True,
               help="Backlash of y, for the draw time.")  # fmt: skip
 def linify(photo: Path, **options: Any) -> None:
-    """Plan one unbroken line that looks like PHOTO; a folder of photos makes folders of outputs."""
+    """Plan one unbroken line that looks like PHOTO; a folder of photos makes folders of outputs.
+
+    Example: sketch-cell linify holiday.jpg --preview plan.png --svg plan.svg --gcode plan.nc
+    """
     outputs = {kind: options[kind] for kind in SUFFIXES if options[kind] is not None}
     glass = [options[name] for name in ("glass_width_mm", "glass_height_mm")]
     work = Work(

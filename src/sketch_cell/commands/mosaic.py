@@ -32,6 +32,8 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     """Lay PHOTO out of sweets.
 
     Writes pictures, placements for a robot, a build plan for people, the bill and a report.
+
+    Example: sketch-cell mosaic holiday.jpg --short-edge 60 --stock stock.csv --out wall
     """
     settings = settings_from(MosaicSettings, options)
     bill_settings = settings_from(BillSettings, options)

@@ -33,6 +33,8 @@ def sweets(photos: tuple[Path, ...], library: Path, **options: Any) -> None:
 
     Lay them on white paper, white ones on a coloured sheet in a photo of its own, away from the edge. Rename or merge
     colours in palette.csv.
+
+    Example: sketch-cell sweets tray1.jpg tray2.jpg --library mine
     """
     settings = settings_from(SweetsSettings, options)
 

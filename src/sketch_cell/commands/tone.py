@@ -32,7 +32,10 @@ def tone() -> None:
 @click.option("--gcode", type=click.Path(path_type=Path), help="Write the line as G-code too.")
 @settings_options(LineSettings, leave_out=("margin_m",))
 def chart(csv: Path, gcode: Path | None, **options: object) -> None:
-    """Plan the chart as a line and write it to CSV; draw it with `bringup` or from its G-code."""
+    """Plan the chart as a line and write it to CSV; draw it with `bringup` or from its G-code.
+
+    Example: sketch-cell tone chart chart.csv --gcode chart.nc
+    """
     settings = settings_from(LineSettings, {**options, "margin_mm": CHART_MARGIN_M * 1000})
     plan = plan_line(tone_chart(), settings)
     write_whole(csv, csv_text(plan.xy))
@@ -50,7 +53,10 @@ def chart(csv: Path, gcode: Path | None, **options: object) -> None:
                                   ("line_width_m", "glass_width_m", "glass_height_m"))
 )  # fmt: skip
 def read(photo: Path, csv: Path, tone_file: Path, **options: object) -> None:
-    """Read PHOTO, exactly the glass seen straight on with the line of CSV drawn on it, and write TONE_FILE."""
+    """Read PHOTO, exactly the glass seen straight on with the line of CSV drawn on it, and write TONE_FILE.
+
+    Example: sketch-cell tone read chart.csv chart.jpg tone.csv
+    """
     settings = settings_from(LineSettings, options)
     try:
         pixels = read_photo(photo.read_bytes())
