@@ -132,7 +132,8 @@ class Demo:
                 last_news, news_s = news, time.monotonic()
             if time.monotonic() - news_s > STALLED_AFTER_S:
                 raise SketchCellError(
-                    f"nothing has moved for {STALLED_AFTER_S:.0f} s: the cell hangs. Try again."
+                    f"nothing has moved for {STALLED_AFTER_S:.0f} s: the cell hangs. End other programs and try "
+                    "again, or look for the cause with `sketch-cell doctor`."
                 )
 
     def _write(self, observer: Any, wall_s: float) -> None:

@@ -47,6 +47,8 @@ def calibrate(
     """Find the four sides of the glass in PICTURES (or a camera) and write where they are.
 
     Several pictures of the same scene are averaged. A bad calibration is refused with the reason.
+
+    Example: sketch-cell camera calibrate --device /dev/video0 --picture seen.png
     """
     if bool(pictures) == bool(device):
         raise InputError("Give either picture files or --device: the calibration needs exactly one of them.")

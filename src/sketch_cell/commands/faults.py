@@ -65,7 +65,9 @@ def read_faults(path: Path) -> Faults:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}.") from error
+        raise InputError(
+            f"{path} is not YAML: {error}. Begin with `toy:` and `camera:`, each with settings below it."
+        ) from error
     content = content or {}
     if not isinstance(content, dict) or not set(content) <= set(PARTS):
         raise InputError(f"{path} must hold the parts {' and '.join(PARTS)} and nothing else.")

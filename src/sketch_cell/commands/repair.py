@@ -70,7 +70,10 @@ class Work:
     "--max-megapixels", type=float, default=150.0, show_default=True, help="Refuse larger pictures."
 )
 def repair(source: Path, target: Path, suffix: str, runtime: str, **options: object) -> None:
-    """Repair the JPEG damage in IN, a picture or a folder of them, and write OUT (PNG, JPEG or WebP)."""
+    """Repair the JPEG damage in IN, a picture or a folder of them, and write OUT (PNG, JPEG or WebP).
+
+    Example: sketch-cell repair holiday.jpg holiday.png --side-by-side compare.png
+    """
     work = Work(Deblocker(runtime), **options)  # type: ignore[arg-type]
     if source.is_dir():
         _repair_folder(source, target, f".{suffix}", work)
