@@ -55,7 +55,7 @@ def chart(csv: Path, gcode: Path | None, **options: object) -> None:
 def read(photo: Path, csv: Path, tone_file: Path, **options: object) -> None:
     """Read PHOTO, exactly the glass seen straight on with the line of CSV drawn on it, and write TONE_FILE.
 
-    Example: sketch-cell tone read chart.csv chart.jpg tone.csv
+    Example: sketch-cell tone read chart.jpg chart.csv tone.csv
     """
     settings = settings_from(LineSettings, options)
     try:
