@@ -82,7 +82,11 @@ class Story:
         }  # fmt: skip
 
     def _plain(self, name: str) -> Callable[[], None]:
-        return lambda: getattr(self.pair.driver, name)(self.pair.now_s)
+        def ask() -> None:
+            self.stopped_homing |= name == "stop" and self.pair.driver.state is DriverState.HOMING
+            getattr(self.pair.driver, name)(self.pair.now_s)
+
+        return ask
 
     def _place(self) -> float:
         return self.rng.uniform(0.002, 0.1)
