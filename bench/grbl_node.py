@@ -107,6 +107,7 @@ def _draw(user: User, times: NDArray[np.float64], xy: NDArray[np.float64]) -> fl
     angles, feed = knobs_from_screen(xy), float(knobs_from_screen(0.04))
     begin_s, cpu_s, sent = time.monotonic(), user.cpu_s(), 0
     while sent < len(times) or user.state != "idle":
+        assert user.state in ("idle", "running"), f"the driver is {user.state}: is this computer too busy?"
         message = JointTrajectory(joint_names=["knob_x", "knob_y"])
         end = max(int(np.searchsorted(times, user.along_s + HORIZON_S)) + 1, sent)
         for index in range(sent, min(end, len(times))):
