@@ -106,3 +106,12 @@ def test_a_copy_goes_its_own_way():
     other = state.copy()
     made.advance(state, 4.0, (0.001, 0.001))
     assert (other.index, other.x, other.y) == (0, 0.0, 0.01)
+
+
+def test_a_stylus_that_nothing_pushes_touches_no_side_even_without_a_gap():
+    made = path()
+    state = made.start()
+    made.advance(state, 0.0, (0.0, 0.0))
+    assert (state.side_x, state.side_y) == (0.0, 0.0)
+    made.advance(state, 1.0, (0.0, 0.0))
+    assert (state.side_x, state.side_y) == (1.0, 0.0)

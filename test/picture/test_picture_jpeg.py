@@ -121,3 +121,24 @@ def test_strength_falls_with_quality_and_is_zero_at_fifty():
 def test_the_nearest_quality_bears_tables_of_other_encoders(scale):
     table = np.clip(np.rint(standard_luma_table(40) * scale), 1, 255).astype(np.int64)
     assert abs(nearest_quality(table) - 40) <= 2
+
+
+def test_sizes_beyond_one_byte():
+    facts = jpeg_facts(jpeg_bytes(width=700, height=300, mode="L", quality=10))
+    assert (facts.width, facts.height) == (700, 300)
+
+
+def test_markers_without_content_and_fill_bytes_are_passed_over():
+    data = jpeg_bytes(60, 50, quality=70)
+    for between in (b"\xff\x01", b"\xff\xff", b"\xff\xd0", b"\xff\xd7\xff\xff\xff\x01"):
+        facts = jpeg_facts(
+            data[:2] + between.rstrip(b"\xff") + b"\xff" * between.endswith(b"\xff") + data[2:]
+        )
+        assert (facts.width, facts.height, facts.quality) == (60, 50, 70)
+
+
+def test_the_chroma_table_is_that_of_cb():
+    tables = [standard_luma_table(quality).ravel().tolist() for quality in (80, 40, 20)]
+    facts = jpeg_facts(jpeg_bytes(quality=-1, qtables=tables))
+    assert facts.quality == 80
+    assert (np.sort(facts.chroma_table.ravel()) == np.sort(tables[1])).all()
