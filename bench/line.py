@@ -252,7 +252,7 @@ def our_row(photo: NDArray[np.uint8], settings: LineSettings) -> tuple[LinePlan,
 
 
 def other_photo(name: str) -> str:
-    """A line of the table of photos on which nothing was tuned."""
+    """A line of the table of photos to which nothing was fitted."""
     photo = getattr(data, name)()
     shrink = min(1.0, 800 / max(photo.shape[:2]))
     photo = cv2.resize(photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
@@ -337,7 +337,13 @@ def markdown(table: Table, images: list[str], times: list[str], others: list[str
         "",
     ]
     if others:
-        out += ["## Photos on which nothing was tuned", "", "M2 / SSIM, and line m / reversals.", ""]
+        out += [
+            "## Other photos",
+            "",
+            "No constant was fitted to them, but moon, brick, gravel and retina were looked at before the last choice.",
+            "M2 / SSIM, and line m / reversals.",
+            "",
+        ]
         out += [
             "| photo | original, brute-forced | squiggle idea | calibrated | original: line | calibrated: line |"
         ]
