@@ -24,6 +24,29 @@ def test_a_whole_number_serves_as_a_float():
     assert type(Example(gain=2).gain) is float
 
 
+@pytest.mark.parametrize("values", [{"gain": 0.5}, {"gain": 2.0}, {"count": 1}])
+def test_the_ends_of_a_range_belong_to_it(values):
+    assert dataclasses.asdict(Example(**values)).items() >= values.items()
+
+
+@dataclass(frozen=True)
+class HalfOpen(Settings):
+    share: float = setting(0.0, "how much", maximum=1.0)
+    free: float = setting(0.0, "anything", read_only=True)
+
+
+def test_ranges_with_one_end_or_none():
+    with pytest.raises(SettingError, match=r"share is 2, but must be at most 1\."):
+        HalfOpen(share=2.0)
+    with pytest.raises(SettingError, match=r"free is inf, but must be a finite number\."):
+        HalfOpen(free=float("inf"))
+    assert HalfOpen(share=-1e9, free=1e9).free == 1e9
+
+
+def test_only_what_is_said_to_be_read_only_is():
+    assert [item.metadata["read_only"] for item in dataclasses.fields(HalfOpen)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
