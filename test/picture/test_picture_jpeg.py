@@ -20,7 +20,6 @@ from sketch_cell.picture.jpeg import (
     strength_of_quality,
 )
 
-
 # Pillow's encoder wants a picture of noise at quality 100 in one buffer; its own guess of the size is too small.
 PIL.ImageFile.MAXBLOCK = 2**20
 
