@@ -35,6 +35,26 @@ def test_trays_are_counted_exactly(gap):
     assert right >= (8 if gap else 7)
 
 
+@pytest.mark.parametrize(
+    "hard",
+    [
+        {"packed": True, "gap": 0.0},
+        {"stretch": 1.6, "gap": 0.02},
+        {"ruled": True, "gap": 0.02},
+        {"sheet": (45, 42, 40), "gap": 0.02},
+    ],
+    ids=["packed", "elongated", "ruled", "dark sheet"],
+)
+def test_harder_trays_are_counted_too(hard):
+    right = 0
+    for number in range(4):
+        rng = np.random.default_rng([19, number])
+        coats = COATS[[0, 1, 2, 3, 5, 6]]  # purple hardly shows on a dark sheet
+        tray = render_tray(coats, int(rng.integers(3, 61)), rng, radius_px=float(rng.uniform(20, 38)), **hard)
+        right += len(find_sweets(tray.photo, SweetsSettings()).sweets) == len(tray.centres_px)
+    assert right >= 3
+
+
 def test_each_outline_is_a_sweets_own():
     tray = scene(1, 0.0)
     found = find_sweets(tray.photo, SweetsSettings()).sweets

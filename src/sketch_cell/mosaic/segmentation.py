@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
+from sketch_cell.mosaic.parting import Piece, explained, part
 from sketch_cell.mosaic.sheet import (
     Sheet,
     difference_to_sheet,
@@ -23,13 +24,12 @@ from sketch_cell.mosaic.sweets_settings import SweetsSettings
 WORKING_PX = 1000  # longest edge at which sweets are sought; chips are cut from the photo itself
 LEAST_LEVEL, MOST_LEVEL = 11.0, 26.0  # CIELAB difference between sheet and sweet
 LEAST_RADIUS_PX = 5.0  # at working size
-LARGEST_GLEAM, LARGEST_DULL_GLEAM = 0.6, 0.12  # of the squared radius
-FEW = 3  # whole sweets from which the radius of the others is known
+LARGEST_GLEAM = 0.6  # of the squared radius
+DARK_SHEET = 55.0  # lightness L*
+LEAST_HALVED_PX = 10.0
+RADII = (1.0, 1.6, 2.6)  # tried, over what the mask shows
+STROKE, LINE = 0.12, 0.25  # of the radius: strokes that are closed, lines that are taken out
 LEAST_SHINE = -1.5  # of lightness L*, over the sheet's
-MERGED_AREA = 5.0  # of the squared radius, above which a rejected region may be several sweets
-WHOLE = 0.68  # share of the radius that is left to a disc inscribed beside a gleam
-GAP_REACH = 1.35  # radii from a gap to the middles around it
-SADDLE = 0.82  # two peaks are one sweet where the ridge between them stays above this share of the lower one
 
 Mask = NDArray[np.uint8]
 Hole = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows and columns of its pixels
@@ -77,16 +77,63 @@ def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentat
             radius = 0.5 * settings.diameter_m * pixels_per_m
         outlines = _circles(small, mask, radius or _typical_radius(mask))
     else:
-        outlines, rest = _outlines(mask, split=settings.method == "lab")
-        if settings.method == "lab" and len(outlines) >= FEW:
-            radius = float(np.median([np.sqrt(cv2.contourArea(outline) / np.pi) for outline in outlines]))
-            outlines += _circles(small, rest, radius)
+        outlines = _lab_outlines(mask, lab, sheet) if settings.method == "lab" else _outlines(mask)
     if not outlines:
         raise InputError(
             "no sweets are in the photo: lay them on a plain sheet of another colour, away from the edge."
         )
     sweets = tuple(Sweet(((outline + 0.5) / scale - 0.5).astype(np.float32)) for outline in outlines)
     return Segmentation(sweets, sheet, None if pixels_per_m is None else pixels_per_m / scale)
+
+
+def _lab_outlines(mask: Mask, lab: NDArray[np.float32], sheet: Sheet) -> list[NDArray[np.float32]]:
+    """Outlines (n, 2) [pixels] of the sweets in a mask, of the size that explains most of it."""
+    left, top, width, height = cv2.boundingRect(mask)
+    if not width:
+        return []
+    # Half the size is a quarter of the work, and enough for sweets that are not tiny.
+    step = 2 if _typical_radius(mask) >= LEAST_HALVED_PX else 1
+    window = np.s_[max(0, top - 4) : top + height + 4 : step, max(0, left - 4) : left + width + 4 : step]
+    bare = sheet.lab(lab.shape[1], lab.shape[0])[window]
+    brightness = lab[window][..., 0] - bare[..., 0]
+    # On a dark sheet a gleam never has the sheet's colour.
+    brightness[bare[..., 0] < DARK_SHEET] = -np.inf
+    pieces = _likeliest(np.ascontiguousarray(mask[window]), np.ascontiguousarray(lab[window]), brightness)
+    corner = np.array([max(0, left - 4), max(0, top - 4)], np.float32)
+    outlines = [(step * piece.outline() + corner).astype(np.float32) for piece in pieces]
+    return [outline for outline in outlines if _within(outline, mask.shape)]
+
+
+def _likeliest(mask: Mask, lab: NDArray[np.float32], brightness: NDArray[np.float32]) -> list[Piece]:
+    """The pieces of a mask for the radius, of a few, that explains most of it.
+
+    Letters and gleams make sweets look smaller than they are, so larger ones are tried than the mask shows.
+    """
+    area = max(1, int(np.count_nonzero(mask)))
+
+    def tried(radius: float) -> tuple[float, float, list[Piece]]:
+        pieces = part(_filled(mask, brightness, radius), lab, radius)
+        return explained(pieces, np.pi * radius**2) / area, radius, pieces
+
+    first = _typical_radius(mask)
+    best = max((tried(first * factor) for factor in RADII), key=lambda result: result[0])
+    if best[2]:
+        measured = float(np.median([np.sqrt(piece.area / np.pi) for piece in best[2]]))
+        best = max((best, tried(measured)), key=lambda result: result[0])
+    return best[2]
+
+
+def _filled(mask: Mask, brightness: NDArray[np.float32], radius: float) -> Mask:
+    """The mask without what is thinner than a sweet, letters closed and holes that outshine the sheet filled.
+
+    `brightness` (H, W) is lightness over the sheet's: gaps between sweets lie in shadow, gleams do not. Only what
+    is thicker than pen strokes and ruled lines can have a gleam.
+    """
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(2 * int(STROKE * radius) + 1))
+    thick = np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _disc(2 * int(LINE * radius) + 1)), np.uint8)
+    return _holes_filled(
+        thick, LARGEST_GLEAM * radius**2, lambda hole: float(np.median(brightness[hole])) > LEAST_SHINE
+    )
 
 
 def threshold_mask(photo: NDArray[np.uint8], kind: str, level: int) -> Mask:
@@ -113,7 +160,7 @@ def lab_mask(lab: NDArray[np.float32], sheet: Sheet) -> Mask:
     level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     mask = (difference > np.clip(0.8 * level / 3.0, LEAST_LEVEL, MOST_LEVEL)).astype(np.uint8) * 255
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(3))
-    return _fill_gleams(_without_edge(np.asarray(mask, np.uint8)), lab[..., 0] - bare[..., 0])
+    return _without_edge(np.asarray(mask, np.uint8))
 
 
 def _without_edge(mask: Mask) -> Mask:
@@ -123,28 +170,8 @@ def _without_edge(mask: Mask) -> Mask:
     return np.asarray(framed[1:-1, 1:-1].copy(), np.uint8)
 
 
-def _fill_gleams(mask: Mask, brightness: NDArray[np.float32]) -> Mask:
-    """Fill the holes that are gleams on a sweet, not gaps between sweets that touch.
-
-    `brightness` (H, W) is lightness over the sheet's. A hole that outshines the sheet is a gleam, for gaps lie in
-    shadow. Of the rest, a gap has the middles of two or more sweets around it, at 1.15 radii where three touch;
-    around a dull gleam there is but what is left of its own sweet.
-    """
-    radius = _typical_radius(mask)
-    bright = _holes_filled(
-        mask, LARGEST_GLEAM * radius**2, lambda hole, _: float(np.median(brightness[hole])) > LEAST_SHINE
-    )
-    radius = _typical_radius(bright)
-    points, _ = _peaks(_distance(bright), max(LEAST_RADIUS_PX, WHOLE * radius))
-
-    def lone(_: Hole, middle: NDArray[np.float64]) -> bool:
-        return bool(np.count_nonzero(np.linalg.norm(points - middle, axis=1) < GAP_REACH * radius) < 2)
-
-    return _holes_filled(bright, LARGEST_DULL_GLEAM * radius**2, lone)
-
-
-def _holes_filled(mask: Mask, largest: float, fill: Callable[[Hole, NDArray[np.float64]], bool]) -> Mask:
-    """The mask, each hole up to the largest area filled for which `fill` of its pixels and middle (2,) holds."""
+def _holes_filled(mask: Mask, largest: float, fill: Callable[[Hole], bool]) -> Mask:
+    """The mask, each hole up to the largest area filled for which `fill` of its pixels holds."""
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     filled = mask.copy()
     for index, contour in enumerate(contours):
@@ -155,7 +182,7 @@ def _holes_filled(mask: Mask, largest: float, fill: Callable[[Hole, NDArray[np.f
         cv2.drawContours(part, [contour - np.array([left, top])], 0, 255, -1)
         y, x = np.nonzero(part)
         hole = (y + top, x + left)
-        if fill(hole, contour[:, 0].mean(axis=0)):
+        if fill(hole):
             filled[hole] = 255
     return filled
 
@@ -187,93 +214,17 @@ def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int6
     return np.stack([x, y], axis=1)[order], heights[order]
 
 
-def _outlines(mask: Mask, *, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
-    """Outlines (n, 2) [pixels] of the sweets in a mask, and the mask of the rest; `split` parts those that touch."""
+def _outlines(mask: Mask) -> list[NDArray[np.float32]]:
+    """Outlines (n, 2) [pixels] of the separate sweets in a mask."""
     radius = _typical_radius(mask)
-    left, top, width, height = cv2.boundingRect(mask)
-    rest = np.zeros_like(mask)
-    if not width:
-        return [], rest
-    # A rim of nothing around what the mask holds: the rest of the photo need not be looked at.
-    window = np.s_[top : top + height, left : left + width]
-    framed = cv2.copyMakeBorder(mask[window], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    outlines, framed_rest = _parted(np.asarray(framed, np.uint8), radius, split)
-    rest[window] = framed_rest[1:-1, 1:-1]
-    corner = np.array([left - 1, top - 1], np.float32)
-    moved = [outline + corner for outline in outlines]
-    return [outline for outline in moved if _within(outline, mask.shape)], rest
+    thick = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(2 * int(LINE * radius) + 1))
+    contours, _ = cv2.findContours(thick, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = [outline for contour in contours if (outline := _outline(contour, radius)) is not None]
+    return [outline for outline in found if _within(outline, mask.shape)]
 
 
-def _parted(mask: Mask, radius: float, split: bool) -> tuple[list[NDArray[np.float32]], Mask]:
-    """What `_outlines` returns, for a mask whose sweets have about this radius [pixels]."""
-    distance = _distance(mask)
-    least = max(LEAST_RADIUS_PX, 0.45 * radius)
-    # Pen strokes and ruled lines are thinner than any sweet: only what a disc that size fits in remains.
-    body = cv2.dilate((distance > 0.5 * least).astype(np.uint8), _disc(2 * int(0.5 * least) + 1))
-    body &= mask > 0
-    if split:
-        labels = _watershed(distance, body, least)
-    else:
-        _, labels = cv2.connectedComponents(body)
-    outlines = []
-    rest = np.zeros_like(mask)
-    for label, (left, top, width, height) in _boxes(labels):
-        part = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
-        outline = _outline(part, (left, top), radius)
-        if outline is not None:
-            outlines.append(outline)
-        elif part.sum() > MERGED_AREA * radius**2:
-            rest[top : top + height, left : left + width][part > 0] = 255
-    return outlines, rest
-
-
-def _boxes(labels: NDArray[np.int32]) -> list[tuple[int, tuple[int, int, int, int]]]:
-    """Label and bounding box (left, top, width, height) of each region above 0."""
-    from scipy.ndimage import find_objects
-
-    return [
-        (index + 1, (box[1].start, box[0].start, box[1].stop - box[1].start, box[0].stop - box[0].start))
-        for index, box in enumerate(find_objects(labels))
-        if box is not None
-    ]
-
-
-def _watershed(distance: NDArray[np.float32], body: Mask, least: float) -> NDArray[np.int32]:
-    """Regions (H, W), 1 and up, one to a sweet: the distance transform's hills, shallow saddles ignored."""
-    from skimage.segmentation import watershed
-
-    points, heights = _peaks(distance, least)
-    groups = _merged(distance, points, heights)
-    markers = np.zeros(body.shape, np.int32)
-    markers[points[:, 1], points[:, 0]] = groups + 1
-    return np.asarray(watershed(-distance, markers, mask=body > 0), np.int32)
-
-
-def _merged(
-    distance: NDArray[np.float32], points: NDArray[np.int64], heights: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Group (n,) of each peak: peaks joined by a ridge that hardly dips are one long or noisy sweet."""
-    parent = np.arange(len(points))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            i = int(parent[i])
-        return i
-
-    share = np.linspace(0.0, 1.0, 24)[:, None]
-    for i in range(len(points)):
-        apart = np.linalg.norm(points[:i] - points[i], axis=1)
-        for j in np.flatnonzero(apart < 1.6 * (heights[:i] + heights[i])):
-            line = np.round(points[i] * (1 - share) + points[j] * share).astype(int)
-            if distance[line[:, 1], line[:, 0]].min() > SADDLE * min(heights[i], heights[j]):
-                parent[root(i)] = root(int(j))
-    return np.array([root(i) for i in range(len(points))], np.int64)
-
-
-def _outline(part: Mask, corner: tuple[int, int], radius: float) -> NDArray[np.float32] | None:
-    """Convex outline (n, 2) of a region, or None where it is no whole sweet."""
-    contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=corner)
-    contour = max(contours, key=cv2.contourArea)
+def _outline(contour: NDArray[np.int32], radius: float) -> NDArray[np.float32] | None:
+    """Convex outline (n, 2) of a contour, or None where it is no whole sweet."""
     area, hull = cv2.contourArea(contour), cv2.convexHull(contour)
     if area < 0.25 * np.pi * radius**2 or area > 6.0 * np.pi * radius**2:
         return None
