@@ -171,6 +171,24 @@ def test_the_driver_hears_of_the_controller_while_the_board_works_off_its_queue(
     assert cell.driver.keepalives > 5
 
 
+def test_a_job_that_failed_goes_on_from_the_journal(cell: Cell, tmp_path) -> None:
+    journal = tmp_path / "journal.json"
+    cell.controller.set_parameters([Parameter("journal", value=str(journal))])
+    cell.ready()
+    cell.ask("draw")
+    cell.until(lambda: cell.driver.done_s > 0.3)
+    cell.ask("pause")
+    cell.until(journal.exists)
+    cell.ask("abort")
+    cell.until(lambda: cell.state() == "failed")
+    cell.driver.say("unhomed")
+    cell.driver.times, cell.driver.points, cell.driver.done_s = [0.0], cell.driver.points[-1:], 0.0
+    assert cell.ask("resume").success
+    cell.until(lambda: cell.state() == "done")
+    assert cell.driver.asked.count("home") == 2
+    assert np.hypot(*(np.array(cell.driver.points) - LINE_M[-1]).T).min() < 1e-6
+
+
 def test_another_controller_goes_on_from_the_journal(spinner, tmp_path) -> None:
     journal = tmp_path / "journal.json"
     cell = Cell(spinner)

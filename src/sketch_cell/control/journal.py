@@ -61,7 +61,10 @@ def load(path: Path) -> Entry | None:
 
 def clear(path: Path) -> None:
     """Forget the drawing: it is finished, or another one begins."""
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be deleted ({error.strerror}): delete it by hand.") from error
 
 
 def _pair(values: list[float]) -> tuple[float, float]:

@@ -127,7 +127,8 @@ class DrawingControllerNode(Node):
             elif name == "draw" and self._machine is MachineState.ABSENT:
                 response.message = f"The machine cannot draw: {self._reason}."
             else:
-                entry = self._entry() if name == "resume" and self._job.state is JobState.IDLE else None
+                stopped = self._job.state in (JobState.IDLE, JobState.FAILED)
+                entry = self._entry() if name == "resume" and stopped else None
                 if entry is not None:
                     self._job.go_on(entry, self._machine)
                 else:
