@@ -144,3 +144,25 @@ def test_the_chroma_table_is_that_of_cb():
     facts = jpeg_facts(jpeg_bytes(quality=-1, qtables=tables))
     assert facts.quality == 80
     assert (np.sort(facts.chroma_table.ravel()) == np.sort(tables[1])).all()
+
+
+def segment(marker, content):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+@pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC])
+def test_tables_whose_markers_lie_among_the_frames_are_not_frames(marker):
+    data = jpeg_bytes(48, 40, quality=60)
+    looks_like_a_frame = bytes([8, 0, 9, 0, 9, 1, 1, 0x11, 0])
+    facts = jpeg_facts(data[:2] + segment(marker, looks_like_a_frame) + data[2:])
+    assert (facts.width, facts.height) == (48, 40)
+
+
+@pytest.mark.parametrize("marker", sorted(set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}))
+def test_every_kind_of_frame_gives_the_size(marker):
+    data = bytearray(jpeg_bytes(48, 40, quality=60))
+    data[data.index(b"\xff\xc0") + 1] = marker
+    facts = jpeg_facts(bytes(data))
+    assert (facts.width, facts.height) == (48, 40)
+    assert facts.is_arithmetic is (marker >= 0xC9)
+    assert facts.is_progressive is (marker in (0xC2, 0xC6, 0xCA, 0xCE))
