@@ -127,3 +127,14 @@ def twin_board(twin: TwinNode):  # type: ignore[no-untyped-def]
 
     names = [item.name for item in dataclasses.fields(BoardSettings)]
     return BoardSettings(**{name: twin.get_parameter(f"board.{name}").value for name in names})
+
+
+def test_a_fast_clock_waits_for_a_driver_that_lags_behind_a_moving_board(twin: TwinNode) -> None:
+    twin.set_parameters([Parameter("real_time_factor", value=6.0)])
+    assert twin._pace() == 6.0
+    twin._world.exchange(b"", 0.1)
+    twin._world.exchange(b"$X\nG91G1X-50F600\n", 0.5)
+    assert twin._world.firmware.state == "Run"
+    assert twin._pace() == 1.0
+    twin._heard_s = twin._world.now_s
+    assert twin._pace() == 6.0

@@ -35,6 +35,7 @@ TRACE_SPACING_M = 1e-4
 TRACE_PERIOD_S = 0.05
 # The world steps in multiples of this: in less, one motor step looks like a leap that no motor could follow.
 STEP_S = 0.005
+SILENT_S = 0.25  # a driver asks a moving board ten times a second
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class TwinNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady = steady
         self._ticked_ns = steady.now().nanoseconds
-        self._owed_s = 0.0
+        self._owed_s = self._heard_s = 0.0
         self.create_timer(self._settings.tick_s, self._tick, clock=steady)
 
     def _change(self, settings: TwinSettings) -> None:
@@ -106,6 +107,12 @@ class TwinNode(Node):
         if back:
             board.power_cycle()
 
+    def _pace(self) -> float:
+        """Simulated seconds per second: no faster than real time while a driver that should ask has fallen silent."""
+        silent_s = self._world.now_s - self._heard_s
+        lagging = self._world.firmware.state == "Run" and silent_s > SILENT_S
+        return min(self._settings.real_time_factor, 1.0) if lagging else self._settings.real_time_factor
+
     def _frame(self, name: str) -> str:
         return self._settings.frame_prefix + name
 
@@ -114,13 +121,16 @@ class TwinNode(Node):
         # A late tick is not caught up with: the clock slows down instead of leaping.
         elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, 2 * self._settings.tick_s)
         self._ticked_ns = now_ns
-        self._owed_s += elapsed_s * self._settings.real_time_factor
+        self._owed_s += elapsed_s * self._pace()
         step_s = self._owed_s // STEP_S * STEP_S
         if not step_s:
             return
         self._owed_s -= step_s
         plugged = not self._wire.settings.unplugged
-        received = self._wire.to_board(self._terminal.read()) if plugged else b""
+        data = self._terminal.read() if plugged else b""
+        if data:
+            self._heard_s = self._world.now_s
+        received = self._wire.to_board(data)
         sent = self._wire.to_host(self._world.exchange(received, step_s))
         if plugged:
             self._terminal.write(sent)
