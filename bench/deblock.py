@@ -284,11 +284,12 @@ def draw_curve(log: Path) -> None:
             points = [
                 (stage, float(progress), float(words[words.index(f"{kind}{q}") + 1]))
                 for _, stage, progress, *words in reports
+                if stage in ("blind", kind)
             ]
             places = [progress + (stage != "blind") for stage, progress, _ in points]
             axis.plot(places, [gain for *_, gain in points], ".-", label=f"quality {q}")
         axis.axvline(1, color="0.7", linewidth=0.8)
-        axis.set(title=f"{kind} JPEG", xlabel="progress: blind 0-1, banded 1-2")
+        axis.set(title=f"{kind} JPEG", xlabel=f"progress: blind 0-1, {kind} 1-2")
     axes[0].set_ylabel("gain over the JPEG, dB")
     axes[0].legend()
     with whole_file(REPORT.with_name("deblock_curve.png")) as path:

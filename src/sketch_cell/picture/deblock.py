@@ -22,6 +22,8 @@ TILE_PX = 320
 # Tiles start on corners of 4:2:0 blocks, so that each sees the JPEG grid where the network expects it.
 GRID_PX = 16
 NETWORKS_KEPT = 12
+# A picture without any trace may never have been a JPEG, or one of quality 95: half the repair harms neither.
+UNTRACED_SHARE = 0.5
 
 
 class Deblocker:
@@ -42,13 +44,14 @@ class Deblocker:
 
         `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid starts
         at its first pixel. Without one, the table and grid are looked for in the pixels, and where they cannot be
-        found the picture is repaired blindly. `strength` 0..1 blends from the JPEG to the repair.
+        found the picture is repaired blindly and half way. `strength` 0..1 blends from the JPEG to the repair.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
         trace = None if luma_table is not None else traced_jpeg(image)
         if trace is None:
-            return self.repair_on_grid(image, luma_table, strength)
+            share = 1.0 if luma_table is not None else UNTRACED_SHARE
+            return self.repair_on_grid(image, luma_table, share * strength)
         top, left = (-part % GRID_PX for part in trace.corner)
         if not top and not left:
             return self.repair_on_grid(image, trace.luma_table, strength)
@@ -61,7 +64,7 @@ class Deblocker:
         self, image: Image, luma_table: NDArray[np.int64] | None, strength: float = 1.0
     ) -> Image:
         """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
-        kind = "blind" if luma_table is None else "banded"
+        kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
         sets = load_weights(kind)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, sets, position)

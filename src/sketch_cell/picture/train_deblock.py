@@ -1,7 +1,8 @@
 """Train the deblocking network: `python -m sketch_cell.picture.train_deblock FOLDER` (resumable, seeded).
 
-First one blind set of weights for any JPEG, then, from it, sets for several strengths of quantisation.
-Needs torch, onnx, the BSDS500 photographs and Debian's wallpaper packages; two free cores take about four
+First one blind set of weights for any JPEG, then, from it, sets for several strengths of quantisation, once for
+grey files and once for colour.
+Needs torch, onnx, the BSDS500 photographs and Debian's wallpaper packages; two free cores take about five
 hours at the default lengths, and bf16 hardware (AMX) makes it three times faster.
 """
 
@@ -62,8 +63,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("blind", Damage(off_grid_share=0.08), 80_000, 4e-3),
-    Stage("banded", Damage(grey_share=0.4), 80_000, 2.5e-3, "blind"),
+    Stage("blind", Damage(off_grid_share=0.08), 50_000, 4e-3),
+    Stage("grey", Damage(grey_share=1.0), 40_000, 2.5e-3, "blind"),
+    Stage("colour", Damage(grey_share=0.0), 50_000, 2.5e-3, "blind"),
 )
 
 
@@ -385,7 +387,7 @@ def main() -> None:
         "--minutes",
         type=lambda text: {k: float(v) for k, v in (pair.split("=") for pair in text.split(","))},
         default={},
-        help="shorten stages to these wall times, such as blind=60,banded=60",
+        help="shorten stages to these wall times, such as blind=60,grey=60,colour=60",
     )
     parser.add_argument("--export", type=Path, help="only write the weights trained so far into this folder")
     options = parser.parse_args()

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "weights"
-KINDS = ("blind", "banded")
+# For pictures without a table; for grey JPEGs, whose three planes are one; and for JPEGs in colour.
+KINDS = ("blind", "grey", "colour")
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
 POSITION_STEP = 0.125
 
@@ -53,7 +54,7 @@ class WeightSets:
 
 @cache
 def load_weights(kind: str, layout: str = "fast") -> WeightSets:
-    """The shipped sets of `kind` (blind or banded)."""
+    """The shipped sets of `kind` (one of `KINDS`)."""
     return read_weights(FOLDER / f"{layout}_{kind}.npz")
 
 
