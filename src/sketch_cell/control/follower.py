@@ -74,11 +74,6 @@ class Follower:
         """End of what was sent, on the driver's timeline [s]."""
         return self.path.time_s[-1]
 
-    @property
-    def shift_m(self) -> Array:
-        """How far the newest waypoint (2,) [m] is from the line."""
-        return self._shift_m.copy()
-
     def due_s(self, along_m: float) -> float:
         """Planned time [s] at which the board passes a place along the line."""
         return float(np.interp(along_m, self.route.along_m, self._due_s))

@@ -11,7 +11,6 @@ FloatImage = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 SUBCOLUMNS = 4  # lines of sight per pixel; along each of them the ink is exact
-CHUNK_SEGMENTS = 200_000
 
 
 def render_ink(
