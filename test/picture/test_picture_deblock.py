@@ -70,6 +70,14 @@ def test_a_cropped_jpeg_is_repaired_on_its_own_grid(deblocker):
     assert np.abs(cropped[24:, 24:].astype(int) - whole[27:, 29:]).max() <= 1
 
 
+def test_a_jpeg_made_of_a_coarser_one_is_repaired_as_that_one(deblocker):
+    cropped = np.ascontiguousarray(as_jpeg(ASTRONAUT, 10)[4:, 4:])
+    resaved = as_jpeg(cropped, 50)
+    by_its_own_table = deblocker.repair_on_grid(resaved, standard_luma_table(50))
+    repaired = deblocker.repair(resaved, standard_luma_table(50))
+    assert psnr(repaired, ASTRONAUT[4:, 4:]) > psnr(by_its_own_table, ASTRONAUT[4:, 4:]) + 0.2
+
+
 def test_tiles_do_not_show(deblocker, monkeypatch):
     jpeg = as_jpeg(ASTRONAUT, 10)
     whole = deblocker.repair(jpeg, standard_luma_table(10))

@@ -38,3 +38,19 @@ def test_what_was_never_a_jpeg_or_was_resized_shows_nothing():
     resized = cv2.resize(as_jpeg(CAT, 20), (397, 263), interpolation=cv2.INTER_AREA)
     for image in (CAT, noise, resized, np.zeros((100, 100), np.uint8), noise[:5, :5]):
         assert traced_jpeg(image) is None
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(10, 50), (10, 90), (20, 75), (50, 90)])
+@pytest.mark.parametrize("corner", [(4, 4), (3, 0), (0, 0)])
+def test_a_coarser_jpeg_shows_through_a_later_one(earlier, later, corner):
+    cropped = as_jpeg(CAT, earlier)[-corner[0] % 8 :, -corner[1] % 8 :]
+    trace = traced_jpeg(as_jpeg(np.ascontiguousarray(cropped), later), standard_luma_table(later))
+    assert trace is not None and trace.corner == corner
+    assert abs(nearest_quality(trace.luma_table) - earlier) <= 1
+
+
+@pytest.mark.parametrize("quality", [6, 10, 20, 30, 50, 75, 90, 96])
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "text", "brick"])
+def test_a_single_jpeg_betrays_no_other_before_it(quality, name):
+    image = getattr(skimage.data, name)()
+    assert traced_jpeg(as_jpeg(image, quality), standard_luma_table(quality)) is None

@@ -44,21 +44,19 @@ class Deblocker:
 
         `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid starts
         at its first pixel. Without one, the table and grid are looked for in the pixels, and where they cannot be
-        found the picture is repaired blindly and half way. `strength` 0..1 blends from the JPEG to the repair.
+        found the picture is repaired blindly and half way. A JPEG that was a coarser JPEG before, on whatever
+        grid, is repaired as that one, too. `strength` 0..1 blends from the JPEG to the repair.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
-        trace = None if luma_table is not None else traced_jpeg(image)
+        trace = traced_jpeg(image, luma_table)
         if trace is None:
             share = 1.0 if luma_table is not None else UNTRACED_SHARE
             return self.repair_on_grid(image, luma_table, share * strength)
         top, left = (-part % GRID_PX for part in trace.corner)
-        if not top and not left:
-            return self.repair_on_grid(image, trace.luma_table, strength)
         beyond = ((top, 0), (left, 0), (0, 0))[: image.ndim]
-        return self.repair_on_grid(np.pad(image, beyond, "symmetric"), trace.luma_table, strength)[
-            top:, left:
-        ]
+        shifted = np.pad(image, beyond, "symmetric") if top or left else image
+        return self.repair_on_grid(shifted, trace.luma_table, strength)[top:, left:]
 
     def repair_on_grid(
         self, image: Image, luma_table: NDArray[np.int64] | None, strength: float = 1.0

@@ -28,6 +28,8 @@ WALLPAPER_SCALES = (2.0, 3.0, 4.5, 6.5)
 CROPS_PER_PICTURE_AND_SCALE = 24
 # Debian's package fonts-dejavu-core.
 FONTS = sorted(Path("/usr/share/fonts/truetype/dejavu").glob("*.ttf"))
+# Coarser JPEGs show through a milder one that was made of them later.
+MOST_RESAVED_QUALITY = 60
 LETTERS = "abcdefghijklmnopqrstuvwxyzeeeaaaooottt ABCDEFGHIJKLMNOPQRSTUVWXYZ      0123456789.,;:-()/&%"
 TEXT_CROPS, SMOOTH_CROPS = 400, 200
 # How often each kind is drawn; BSDS photographs are the nearest to an ordinary photo of a person or place.
@@ -50,10 +52,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Damage:
-    """How often, of all pictures, a JPEG is grey, was another JPEG before, or has lost its grid's origin."""
+    """How often, of all pictures, a JPEG is grey, was another JPEG before, became a milder one afterwards, or
+    has lost its grid's origin."""
 
     grey_share: float = 0.3
     double_share: float = 0.1
+    resaved_share: float = 0.0
     off_grid_share: float = 0.0
 
 
@@ -240,12 +244,17 @@ def _pair(crop: Image, quality: int, damage: Damage, rng: np.random.Generator) -
     if rng.random() < damage.double_share:
         # A first JPEG on another grid: cropping afterwards shifts it against the second one's blocks.
         seen = damaged(crop, int(rng.integers(5, 60)), sampling, grey)
+    dy, dx = (int(v) for v in rng.integers(0, 16, 2))
+    larger = PATCH_PX + 16
     if rng.random() < damage.off_grid_share:
-        dy, dx = (int(v) for v in rng.integers(0, 16, 2))
-        larger = PATCH_PX + 16
         spoilt = damaged(seen[top : top + larger, left : left + larger], quality, sampling, grey)
         jpeg = spoilt[dy : dy + PATCH_PX, dx : dx + PATCH_PX]
         return jpeg, crop[top + dy : top + dy + PATCH_PX, left + dx : left + dx + PATCH_PX]
+    if quality < MOST_RESAVED_QUALITY and rng.random() < damage.resaved_share:
+        spoilt = damaged(seen[top : top + larger, left : left + larger], quality, sampling, grey)
+        later = damaged(spoilt[dy:, dx:], int(rng.integers(quality + 20, 96)), sampling, grey)
+        jpeg = later[16 - dy : 16 - dy + PATCH_PX, 16 - dx : 16 - dx + PATCH_PX]
+        return jpeg, crop[top + 16 : top + larger, left + 16 : left + larger]
     jpeg = damaged(seen[top : top + PATCH_PX, left : left + PATCH_PX], quality, sampling, grey)
     return jpeg, crop[top : top + PATCH_PX, left : left + PATCH_PX]
 

@@ -64,15 +64,16 @@ class Stage:
 
 STAGES = (
     Stage("blind", Damage(off_grid_share=0.08), 50_000, 4e-3),
-    Stage("grey", Damage(grey_share=1.0), 40_000, 2.5e-3, "blind"),
-    Stage("colour", Damage(grey_share=0.0), 50_000, 2.5e-3, "blind"),
+    Stage("grey", Damage(grey_share=1.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
+    Stage("colour", Damage(grey_share=0.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
 )
 
 
 def draw_qualities(rng: np.random.Generator, stage: Stage) -> NDArray[np.int64]:
     """Qualities (BATCH,): all alike where the stage has a set per strength, else half of them in 5-50."""
     if stage.parent:
-        position = rng.uniform(0, len(KNOT_QUALITIES) - 1)
+        # Every second draw is one of the strong compressions, where there is most to repair.
+        position = rng.uniform(0, len(KNOT_QUALITIES) - 1) if rng.random() < 0.5 else rng.uniform(0.8, 3.6)
         quality = np.interp(position, range(len(KNOT_QUALITIES)), KNOT_QUALITIES)
         return np.full(BATCH, round(float(quality)), np.int64)
     return np.where(rng.random(BATCH) < 0.5, rng.integers(5, 51, BATCH), rng.integers(5, 96, BATCH))
