@@ -103,7 +103,7 @@ def test_sensor_noise_has_its_sigma():
 @pytest.mark.parametrize(
     ("fault", "least"),
     [
-        ({"flicker": 0.05}, 2.0),
+        ({"flicker": 0.05}, 1.0),
         ({"exposure_step": 0.2, "exposure_step_period_s": 0.1}, 2.0),
         ({"glare": 100.0}, 1.0),
         ({"vibration_px": 1.0}, 0.3),

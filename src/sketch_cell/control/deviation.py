@@ -50,9 +50,9 @@ def deviation(trace_xy_m: Array, line_xy_m: Array, window_m: float = WINDOW_M) -
     last = max(last, first + 2)
     trace, place = trace[first:last], place[first:last]
     reach = max(1, round(window_m / SPACING_M))
-    to_line = _nearest(trace, line, _clip(place - reach, len(line)), _clip(place + reach, len(line)))
+    to_line = distances_m(trace, line, _clip(place - reach, len(line)), _clip(place + reach, len(line)))
     low, high = _inverse(place, len(line), reach)
-    to_trace = _nearest(line, trace, low, high)
+    to_trace = distances_m(line, trace, low, high)
     both = np.concatenate([to_line, to_trace])
     # Ink counts by its length, and so does ink that is missing.
     return Deviation(
@@ -186,8 +186,8 @@ def _walk_back(moves, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _nearest(points, curve, low, high):  # type: ignore[no-untyped-def]
-    """Distance of each point to the polyline curve[low[i]..high[i]]."""
+def distances_m(points, curve, low, high):  # type: ignore[no-untyped-def]
+    """Distance (M,) of each point (M, 2) to the polyline curve[low[i]..high[i]], all [m]."""
     out = np.empty(len(points))
     for i in range(len(points)):
         x, y = points[i, 0], points[i, 1]

@@ -10,6 +10,7 @@ cumulative sum of log-likelihood ratios (Page, 1954) instead of being smeared in
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,7 +197,13 @@ class Estimator:
 
     def timeline_s(self, stamp_s: float) -> float:
         """How far along the timeline the board was when a tip with this stamp was seen [s]."""
-        return float(np.interp(stamp_s - self.delay_s, self._stamps[-60:], self._progress[-60:]))
+        stamps, progress = self._stamps, self._progress
+        at_s = stamp_s - self.delay_s
+        index = bisect_right(stamps, at_s)
+        if index in (0, len(stamps)):
+            return progress[max(index - 1, 0)]
+        share = (at_s - stamps[index - 1]) / (stamps[index] - stamps[index - 1])
+        return progress[index - 1] + share * (progress[index] - progress[index - 1])
 
     def _drift(self) -> None:
         """Let offset and backlash wander with the length of line drawn since the last tip."""

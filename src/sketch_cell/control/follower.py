@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sketch_cell.control.deviation import distances_m
 from sketch_cell.control.play import CommandPath
 from sketch_cell.control.route import Route
 from sketch_cell.machine.motion import MotionSettings, vertex_times_s
@@ -80,13 +81,10 @@ class Follower:
 
     def distance_m(self, point_m: Array, along_m: float) -> float:
         """Distance [m] of a point (2,) from the part of the line within 2 mm of a place along it."""
-        along = self.route.along_m
-        low = max(int(np.searchsorted(along, along_m - 2e-3)) - 1, 0)
-        high = int(np.searchsorted(along, along_m + 2e-3)) + 1
-        start, step = self.route.xy_m[low:high][:-1], np.diff(self.route.xy_m[low:high], axis=0)
-        share = ((point_m - start) * step).sum(axis=1) / np.maximum((step**2).sum(axis=1), 1e-18)
-        near = start + np.clip(share, 0.0, 1.0)[:, None] * step
-        return float(np.hypot(*(point_m - near).T).min())
+        along, xy = self.route.along_m, self.route.xy_m
+        low = np.array([max(int(np.searchsorted(along, along_m - 2e-3)) - 1, 0)])
+        high = np.array([min(int(np.searchsorted(along, along_m + 2e-3)), len(along) - 1)])
+        return float(distances_m(np.reshape(point_m, (1, 2)), xy, low, high)[0])
 
     def send(self, timeline_s: float, offset_m: Array, backlash_m: Array) -> tuple[Array, Array]:
         """Waypoints that keep the horizon full: times (n,) [s] on the timeline and motor positions (n, 2) [m].

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.twin.camera_disturbances import FIXED_POINT_BITS, Hand, add_glare, fixed_point, shifted
+from sketch_cell.twin.camera_disturbances import (
+    FIXED_POINT_BITS,
+    Hand,
+    add_glare,
+    expose,
+    fixed_point,
+    moved_taps,
+)
 from sketch_cell.twin.camera_geometry import Geometry
 from sketch_cell.twin.camera_settings import CameraInfo, CameraSettings, Frame, with_faults
 
 Floats = NDArray[np.float64]
 Grey = NDArray[np.float32]
+Region = tuple[slice, slice]  # rows and columns of the image
 
 FINE = 8  # fine pixels per camera pixel, in which the union of all ink is kept
-_NOISE_BANK_SHAPE = (1024, 1408)
+MOMENTS = (1 / 6, 1 / 2, 5 / 6)  # of the exposure; the image is the mean over them
+_NOISE_BANK = 2**17
 
 
 class Camera:
@@ -29,8 +39,9 @@ class Camera:
 
     def __init__(self, settings: CameraSettings | None = None, seed: int = 0) -> None:
         self.settings = settings or CameraSettings()
+        self._seed = seed
         self._rng = np.random.default_rng([seed, 0xCA])
-        self._noise = self._rng.standard_normal(_NOISE_BANK_SHAPE, dtype=np.float32)
+        self._noise = self._rng.standard_normal(_NOISE_BANK, dtype=np.float32)
         self._seen_xy: list[Floats] = []
         self._waiting_xy: Floats = np.empty((0, 2))
         self._waiting_s: Floats = np.empty(0)
@@ -99,15 +110,15 @@ class Camera:
     def image(self, exposure_start_s: float) -> NDArray[np.uint8]:
         """Expose one image, uint8 (height, width), from exposure_start_s [s], later than the one before."""
         self._scrape(exposure_start_s)
-        light = shifted(self._clean, *self._shift_px(), self._light)
-        self._add_disturbances(light, exposure_start_s)
-        rows, columns = light.shape
-        top = self._rng.integers(self._noise.shape[0] - rows + 1)
-        left = self._rng.integers(self._noise.shape[1] - columns + 1)
-        noise = self._noise[top : top + rows, left : left + columns]
-        gain = self._gain(exposure_start_s)
-        sigma = self.settings.noise_sigma
-        return cv2.addWeighted(light, gain, noise, sigma, 0.0, dtype=cv2.CV_8U)  # type: ignore[no-any-return]
+        (x, taps_x), (y, taps_y) = (moved_taps(shift) for shift in self._shift_px())
+        scene = self._disturbed(exposure_start_s)
+        gain = np.float32(self._gain(exposure_start_s))
+        # Every row begins elsewhere in a short bank of noise: a bank of whole images would not stay in the cache.
+        starts = self._rng.integers(len(self._noise) - scene.shape[1], size=scene.shape[0])
+        sigma = np.float32(self.settings.noise_sigma)
+        image = np.empty(scene.shape, np.uint8)
+        expose(scene, y, taps_y, x, taps_x, gain, self._noise, sigma, starts, image)
+        return image
 
     def _build(self) -> None:
         """Set up geometry and the empty glass, then draw again all that was seen."""
@@ -116,15 +127,15 @@ class Camera:
         self._bright = self._empty_glass()
         self._fine = np.zeros((rows * FINE, columns * FINE), np.uint8)
         self._clean = self._bright.copy()
-        self._light = np.empty_like(self._bright)  # kept: fresh memory costs as much as the filter
-        self._pending: list[slice] | None = None
-        last = self._seen_xy[-1][-1:] if self._seen_xy else np.empty((0, 2))
-        self._tip = last
-        for xy in self._seen_xy:
-            self._draw_fine(xy)
+        self._line_px = self.settings.line_width_m * self.settings.pixels_per_m
+        self._pending: Region | None = None
+        self._tip = self._seen_xy[-1][-1:] if self._seen_xy else np.empty((0, 2))
         if self._seen_xy:
-            everything = [slice(0, rows), slice(0, columns)]
-            self._clean = self._inked(everything)
+            strokes = [self._geometry.pixels(xy) for xy in self._seen_xy]
+            for stroke in strokes[:-1]:
+                _draw(self._fine, _fine_pixels(stroke), self._line_px * FINE, 255)
+            everything = slice(0, rows), slice(0, columns)
+            self._clean = self._inked(everything, strokes[-1:])
 
     def _empty_glass(self) -> Grey:
         s = self.settings
@@ -141,70 +152,58 @@ class Camera:
         share = cv2.resize(glass, (s.width_px, s.height_px), interpolation=cv2.INTER_AREA) / np.float32(255)
         y, x = np.mgrid[-1 : 1 : s.height_px * 1j, -1 : 1 : s.width_px * 1j].astype(np.float32)
         lamp = 1 - 0.06 * (x - 0.3) ** 2 - 0.05 * (y + 0.4) ** 2
-        powder = cv2.GaussianBlur(self._noise[: s.height_px, : s.width_px], (0, 0), 1.5) * 4
-        if powder.shape != lamp.shape:  # larger images than the noise bank get a smooth glass
-            powder = np.zeros_like(lamp)
+        grains = np.random.default_rng([self._seed, 0x9A]).standard_normal(lamp.shape, dtype=np.float32)
+        powder = cv2.GaussianBlur(grains, (0, 0), 1.5) * 4
         # A red toy seen by a mono sensor: about a third of the glass's brightness.
         bright = lamp * (share * (195 + powder) + (1 - share) * 62)
         return _blurred(bright.astype(np.float32), s.blur_px)
 
     def _scrape(self, start_s: float) -> None:
         """Bring the ink up to date; the image is the mean over three moments of the exposure."""
-        if self._pending is not None:  # what was half exposed last time is now there in full
-            self._clean[tuple(self._pending)] = self._inked(self._pending)
-            self._pending = None
-        touched, moments = None, []
-        for share in (1 / 6, 1 / 2, 5 / 6):
-            touched = _joined(touched, self._draw_until(start_s + share * self.settings.exposure_s))
-            moments.append(touched and (touched, self._inked(touched)))
-        if touched is None:
+        paths = [self._drawn_until(start_s + share * self.settings.exposure_s) for share in MOMENTS]
+        lengths = [len(path) for path in paths]
+        touched = None
+        if any(lengths):
+            pixels = self._geometry.pixels(np.concatenate(paths))
+            touched = self._region(pixels)
+        # What was half exposed last time is now there in full.
+        region, self._pending = _joined(self._pending, touched), touched
+        if region is None:
             return
-        total = np.zeros((touched[0].stop - touched[0].start, touched[1].stop - touched[1].start), np.float32)
-        for moment in moments:
-            now = self._clean[tuple(touched)].copy()
-            if moment:
-                (rows, columns), inked = moment
-                now[
-                    rows.start - touched[0].start : rows.stop - touched[0].start,
-                    columns.start - touched[1].start : columns.stop - touched[1].start,
-                ] = inked
-            total += now
-        self._clean[tuple(touched)] = total / len(moments)
-        self._pending = touched
+        strokes = np.split(pixels, np.cumsum(lengths)[:-1]) if touched else [np.empty((0, 2))] * len(MOMENTS)
+        self._clean[region] = self._inked(region, strokes)
 
-    def _draw_until(self, moment_s: float) -> list[slice] | None:
-        """Draw the waiting trace up to moment_s; returns the image rows and columns it touched."""
+    def _drawn_until(self, moment_s: float) -> Floats:
+        """The waiting trace up to moment_s (n, 2) [m], from where it ended before; n is 0 where nothing moved."""
         count = int(np.searchsorted(self._waiting_s, moment_s, side="right"))
-        xy = self._waiting_xy[:count]
+        xy: Floats = self._waiting_xy[:count]
         if 0 < count < len(self._waiting_s):
             (t0, t1), (a, b) = self._waiting_s[count - 1 : count + 1], self._waiting_xy[count - 1 : count + 1]
             xy = np.concatenate([xy, [a + (b - a) * (moment_s - t0) / (t1 - t0)]])
         self._waiting_xy, self._waiting_s = self._waiting_xy[count:], self._waiting_s[count:]
         if len(xy) == 0:
-            return None
-        path = np.concatenate([self._tip, xy])
-        keep = np.concatenate([[True], np.any(np.diff(path, axis=0) != 0, axis=1)])
-        path = path[keep]
+            return xy
+        path: Floats = np.concatenate([self._tip, xy])
+        path = path[np.append(True, (path[1:] != path[:-1]).any(axis=1))]
         if len(path) == 1 and len(self._tip):
-            return None
+            return path[:0]
         self._tip = path[-1:]
         self._seen_xy.append(path)
-        return self._draw_fine(path)
+        return path
 
-    def _draw_fine(self, path: Floats) -> list[slice]:
-        pixels = self._geometry.pixels(path)
-        width_px = self.settings.line_width_m * self.settings.pixels_per_m
-        _draw(self._fine, _fine_pixels(pixels), width_px * FINE, 255)
-        reach = width_px / 2 + 3 * self.settings.blur_px + 2
-        low, high = np.floor(pixels.min(0) - reach).astype(int), np.ceil(pixels.max(0) + reach).astype(int)
+    def _region(self, pixels: Floats) -> Region:
+        """The image rows and columns that a stroke along pixels (N, 2) darkens."""
+        reach = self._line_px / 2 + 3 * self.settings.blur_px + 2
+        left, top = (pixels.min(axis=0) - reach).tolist()
+        right, bottom = (pixels.max(axis=0) + reach).tolist()
         rows, columns = self._bright.shape
-        return [
-            slice(*np.clip([low[1], high[1] + 1], 0, rows).tolist()),
-            slice(*np.clip([low[0], high[0] + 1], 0, columns).tolist()),
-        ]
+        return _part(top, math.ceil(bottom) + 1, rows), _part(left, math.ceil(right) + 1, columns)
 
-    def _inked(self, region: list[slice]) -> Grey:
-        """The noiseless image of a region: the empty glass darkened by the blurred ink."""
+    def _inked(self, region: Region, strokes: Sequence[Floats]) -> Grey:
+        """The noiseless image of a region: the empty glass darkened by the blurred ink.
+
+        The strokes (n, 2) [px] are drawn one after another; the ink is the mean over the moments after each.
+        """
         margin = math.ceil(3 * self.settings.blur_px) + 1
         rows, columns = (
             slice(max(part.start - margin, 0), min(part.stop + margin, size))
@@ -212,11 +211,19 @@ class Camera:
         )
         fine = self._fine[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE]
         size = (columns.stop - columns.start, rows.stop - rows.start)
-        ink = cv2.resize(fine, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        ink = _blurred(ink, self.settings.blur_px)
-        ink = ink[region[0].start - rows.start :, region[1].start - columns.start :]
-        ink = ink[: region[0].stop - region[0].start, : region[1].stop - region[1].start]
-        inked: Grey = self._bright[tuple(region)] * (1 - ink * np.float32(self.settings.ink_darkness / 255))
+        total = np.zeros(size[::-1], np.float32)
+        coarse = None
+        for stroke in strokes:
+            if len(stroke):
+                _draw(self._fine, _fine_pixels(stroke), self._line_px * FINE, 255)
+            if len(stroke) or coarse is None:
+                coarse = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+            total += coarse
+        ink = _blurred(total, self.settings.blur_px)
+        top, left = region[0].start - rows.start, region[1].start - columns.start
+        bright = self._bright[region]
+        ink = ink[top : top + bright.shape[0], left : left + bright.shape[1]]
+        inked: Grey = bright * (1 - ink * np.float32(self.settings.ink_darkness / 255 / len(strokes)))
         return inked
 
     def _shift_px(self) -> tuple[float, float]:
@@ -235,9 +242,12 @@ class Camera:
         wave = math.sin(angle) * float(np.sinc(2 * s.mains_hz * s.exposure_s))
         return self._exposure_gain * (1 + s.flicker * wave)
 
-    def _add_disturbances(self, light: Grey, now_s: float) -> None:
+    def _disturbed(self, now_s: float) -> Grey:
+        """The glass as the light leaves it now; a copy where a reflection or a hand is in the way."""
         s = self.settings
+        light = self._clean
         if s.glare > 0:
+            light = light.copy()
             add_glare(light, s.glare, now_s)
         if s.hand_period_s > 0:
             count, since_s = divmod(now_s, s.hand_period_s)
@@ -246,7 +256,9 @@ class Camera:
             if count != self._hand_count:
                 self._hand_count, self._hand = int(count), Hand(self._rng, s)
             if 0 <= since_s < s.hand_duration_s:
+                light = light.copy()
                 self._hand.cover(light, since_s / s.hand_duration_s)
+        return light
 
     def _all_xy(self) -> list[Floats]:
         return [*self._seen_xy, np.concatenate([self._tip, self._waiting_xy])] if self._seen_xy else []
@@ -288,10 +300,18 @@ def _draw(canvas: NDArray[np.uint8], pixels: Floats, width_px: float, value: int
     cv2.polylines(canvas, [points], False, value, thickness, cv2.LINE_AA, FIXED_POINT_BITS)
 
 
-def _joined(one: list[slice] | None, other: list[slice] | None) -> list[slice] | None:
+def _part(start: float, stop: int, size: int) -> slice:
+    """From start to stop as whole numbers, within 0 and size."""
+    return slice(min(max(math.floor(start), 0), size), min(max(stop, 0), size))
+
+
+def _joined(one: Region | None, other: Region | None) -> Region | None:
     if one is None or other is None:
         return one or other
-    return [slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)]
+    (a, b), (c, d) = one, other
+    return slice(min(a.start, c.start), max(a.stop, c.stop)), slice(
+        min(b.start, d.start), max(b.stop, d.stop)
+    )
 
 
 __all__ = ["Camera", "CameraInfo", "CameraSettings", "Frame", "with_faults"]

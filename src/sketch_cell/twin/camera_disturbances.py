@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sketch_cell.twin.camera_settings import CameraSettings
@@ -62,22 +63,44 @@ def add_glare(light: Grey, strength: float, now_s: float) -> None:
     light += np.float32(strength) * y[:, None] * x
 
 
-def shifted(image: Grey, dx: float, dy: float, into: Grey) -> Grey:
-    """Image moved by (dx, dy) pixels: whole pixels by indexing, the rest by a cubic (Keys) filter."""
-    whole_x, whole_y = round(dx), round(dy)
-    if whole_x or whole_y:
-        rows, columns = image.shape
-        y = np.clip(np.arange(rows) - whole_y, 0, rows - 1)
-        x = np.clip(np.arange(columns) - whole_x, 0, columns - 1)
-        image = np.take(np.take(image, y, axis=0), x, axis=1)
-    taps_x, taps_y = _cubic(dx - whole_x), _cubic(dy - whole_y)
-    return cv2.sepFilter2D(  # type: ignore[no-any-return]
-        image, -1, taps_x, taps_y, dst=into, borderType=cv2.BORDER_REPLICATE
-    )
-
-
-def _cubic(shift: float) -> Floats:
-    """Five taps that move a row by shift (-0.5..0.5) samples; Keys 1981 with a = -1/2."""
-    x = np.abs(np.arange(-2, 3) + shift)
+def moved_taps(shift: float) -> tuple[int, NDArray[np.float32]]:
+    """Whole samples and five taps that together move a row by shift samples; Keys 1981 with a = -1/2."""
+    whole = round(shift)
+    x = np.abs(np.arange(-2, 3) + shift - whole)
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    return whole, np.where(x < 1, near, np.where(x < 2, far, 0.0)).astype(np.float32)
+
+
+@njit(cache=True, fastmath=True)
+def expose(  # type: ignore[no-untyped-def]
+    scene, whole_y, taps_y, whole_x, taps_x, gain, noise, sigma, starts, image
+):
+    """Render gain * scene (H, W), moved by whole samples and taps, plus sigma * noise, into image (H, W) uint8.
+
+    Row i gets the noise (N,) from starts[i] on. One pass over the rows, because at this size memory
+    is what costs; borders repeat.
+    """
+    rows, columns = scene.shape
+    last = rows - 1
+    reach = abs(whole_x) + 2
+    line, light = np.empty(columns + 2 * reach, np.float32), np.empty(columns, np.int32)
+    a, b, c, d, e = taps_y[0] * gain, taps_y[1] * gain, taps_y[2] * gain, taps_y[3] * gain, taps_y[4] * gain
+    p, q, r, s, t = taps_x[0], taps_x[1], taps_x[2], taps_x[3], taps_x[4]
+    half, black, white = np.float32(0.5), np.float32(0.0), np.float32(255.0)
+    for i in range(rows):
+        y = i - whole_y
+        row_a, row_b = scene[min(max(y - 2, 0), last)], scene[min(max(y - 1, 0), last)]
+        row_c, row_d = scene[min(max(y, 0), last)], scene[min(max(y + 1, 0), last)]
+        row_e = scene[min(max(y + 2, 0), last)]
+        inner = line[reach : reach + columns]
+        for j in range(columns):
+            inner[j] = a * row_a[j] + b * row_b[j] + c * row_c[j] + d * row_d[j] + e * row_e[j]
+        for j in range(reach):
+            line[j], line[reach + columns + j] = line[reach], line[reach + columns - 1]
+        moved = line[reach - 2 - whole_x :]
+        grain, out = noise[starts[i] : starts[i] + columns], image[i]
+        for j in range(columns):
+            grey = p * moved[j] + q * moved[j + 1] + r * moved[j + 2] + s * moved[j + 3] + t * moved[j + 4]
+            light[j] = np.int32(min(max(grey + sigma * grain[j] + half, black), white))
+        for j in range(columns):  # apart, because compilers do not vectorise a step from float to one byte
+            out[j] = light[j]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 
 Floats = NDArray[np.float64]
+
+_STEP_M = 1e-5  # of the central differences
+_AROUND_M = _STEP_M * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 
 
 class Lens(NamedTuple):
@@ -38,14 +43,7 @@ class Lens(NamedTuple):
 
     def pixels_from_flat(self, flat: Floats) -> Floats:
         """Pixels (N, 2) of undistorted image-plane points (N, 2); Brown's lens model."""
-        k1, k2, p1, p2, k3 = self.distortion[:5].tolist()
-        x, y = flat[:, 0], flat[:, 1]
-        r2 = x * x + y * y
-        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-        m = self.matrix
-        return np.stack([m[0, 0] * bent_x + m[0, 1] * bent_y + m[0, 2], m[1, 1] * bent_y + m[1, 2]], axis=1)
+        return np.asarray(_bent(np.asarray(flat, float), self.matrix, self.distortion))
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,17 @@ class Calibration:
 
     def screen_from_pixels(self, pixels: Floats) -> Floats:
         """Screen points (N, 2) [m] of pixels (N, 2)."""
-        back = np.asarray(np.linalg.inv(self.homography), float)
-        return _mapped(back, self.lens.flat_from_pixels(pixels))
+        return _mapped(self._back, self.lens.flat_from_pixels(pixels))
+
+    @cached_property
+    def _back(self) -> Floats:
+        return np.asarray(np.linalg.inv(self.homography), float)
 
     def pixels_per_m(self, xy_m: Floats) -> Floats:
         """The Jacobian (2, 2) [px/m] of `pixels_from_screen` at one screen point (2,) [m]."""
-        step = 1e-5
-        around = np.asarray(xy_m) + step * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
-        p = self.pixels_from_screen(around)
-        return np.stack([p[0] - p[1], p[2] - p[3]], axis=1) / (2 * step)
+        p = self.pixels_from_screen(xy_m + _AROUND_M)
+        jacobian: Floats = (p[0::2] - p[1::2]).T / (2 * _STEP_M)
+        return jacobian
 
     def to_text(self) -> str:
         """This calibration as JSON text for a file."""
@@ -115,9 +115,35 @@ class Calibration:
 
 
 def _mapped(homography: Floats, points: Floats) -> Floats:
-    mapped = np.asarray(points, float) @ homography[:, :2].T + homography[:, 2]
-    flat: Floats = mapped[:, :2] / mapped[:, 2:]
-    return flat
+    return np.asarray(_divided(homography, np.asarray(points, float)))
+
+
+@njit(cache=True)
+def _divided(h, points):  # type: ignore[no-untyped-def]
+    """Points (N, 2) through a homography (3, 3)."""
+    out = np.empty((len(points), 2))
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        depth = h[2, 0] * x + h[2, 1] * y + h[2, 2]
+        out[i, 0] = (h[0, 0] * x + h[0, 1] * y + h[0, 2]) / depth
+        out[i, 1] = (h[1, 0] * x + h[1, 1] * y + h[1, 2]) / depth
+    return out
+
+
+@njit(cache=True)
+def _bent(flat, m, distortion):  # type: ignore[no-untyped-def]
+    """Image-plane points (N, 2) through Brown's lens and the camera matrix m (3, 3)."""
+    k1, k2, p1, p2, k3 = distortion[0], distortion[1], distortion[2], distortion[3], distortion[4]
+    out = np.empty((len(flat), 2))
+    for i in range(len(flat)):
+        x, y = flat[i, 0], flat[i, 1]
+        r2 = x * x + y * y
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+        bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        out[i, 0] = m[0, 0] * bent_x + m[0, 1] * bent_y + m[0, 2]
+        out[i, 1] = m[1, 1] * bent_y + m[1, 2]
+    return out
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -8,7 +8,6 @@ their uncertainties say which ways the predicted path may bend.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LOW, HIGH = 0, 1
-_STEP_PX = 1.5  # longest piece of a predicted path
+_STEP_PX, _MOST_PIECES = (
+    1.5,
+    40,
+)  # longest piece of a predicted path, and the most of them between two samples
 _FIRST_PULL_PX = 0.8  # how far a limit may be off where a pull begins (the cable gives way gradually)
 _PULL_PX = 0.25  # and from image to image while it lasts
 _SOFT_PX = 2.0  # nearer to the limit than this the tip may already creep
@@ -216,15 +218,23 @@ def _soften(weights: Floats, gap_px: Floats, begin: int, side: int) -> None:
     weights[1:begin] = np.clip(1 - lag / _ONSET_PX, 0, 1)
 
 
-def _subdivided(points: Floats, step: float) -> Floats:
-    """The same polyline with pieces no longer than step."""
-    pieces = [points[:1]]
-    for a, b in pairwise(points):
-        count = min(40, int(np.ceil(max(abs(b[0] - a[0]), abs(b[1] - a[1])) / step)))
-        if count:
-            pieces.append(a + np.arange(1, count + 1)[:, None] / count * (b - a))
-    subdivided = np.concatenate(pieces)
-    return subdivided if len(subdivided) > 1 else np.repeat(subdivided, 2, axis=0)
+@njit(cache=True)
+def _subdivided(points, step):  # type: ignore[no-untyped-def]
+    """The same polyline with pieces no longer than step; at least two points."""
+    out = np.empty((max(2, 1 + _MOST_PIECES * (len(points) - 1)), 2))
+    out[0] = points[0]
+    size = 1
+    for i in range(len(points) - 1):
+        dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
+        count = min(_MOST_PIECES, math.ceil(max(abs(dx), abs(dy)) / step))
+        for k in range(1, count + 1):
+            out[size, 0] = points[i, 0] + k / count * dx
+            out[size, 1] = points[i, 1] + k / count * dy
+            size += 1
+    if size == 1:
+        out[1] = out[0]
+        size = 2
+    return out[:size]
 
 
 def _ramp(path: Floats) -> Floats:

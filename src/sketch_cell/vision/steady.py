@@ -103,13 +103,13 @@ def _change_per_px(image: NDArray[np.float32], x: int, y: int) -> NDArray[np.flo
 
 def moved(image: NDArray[np.float32], x_px: float, y_px: float) -> NDArray[np.float32]:
     """Image (H, W) moved by less than a pixel, by the cubic filter of Keys (1981)."""
-    taps_x, taps_y = _cubic_taps(x_px), _cubic_taps(y_px)
+    taps_x, taps_y = cubic_taps(x_px), cubic_taps(y_px)
     return cv2.sepFilter2D(  # type: ignore[no-any-return]
         image, cv2.CV_32F, taps_x, taps_y, borderType=cv2.BORDER_REPLICATE
     )
 
 
-def _cubic_taps(shift_px: float) -> Floats:
+def cubic_taps(shift_px: float) -> NDArray[np.float32]:
     """Weights (5,) of the samples around one, for a shift of up to half a sample; a = -1/2."""
     s = float(shift_px)
     a, b = abs(s), 1.0 - abs(s)
@@ -117,7 +117,7 @@ def _cubic_taps(shift_px: float) -> Floats:
     near = [1.5 * d**3 - 2.5 * d**2 + 1 for d in (a, b)]
     # In order along the shift: two samples on the side it comes from, the nearest, two beyond (one unused).
     taps = [0.0, far[0], near[0], near[1], far[1]]
-    return np.array(taps if s < 0 else taps[::-1])
+    return np.array(taps if s < 0 else taps[::-1], np.float32)
 
 
 def _band(calibration: Calibration, shape: tuple[int, ...]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

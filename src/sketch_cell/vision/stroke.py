@@ -142,44 +142,83 @@ def _cover(distance, radius, blur):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
-def _tail_cover(shape, tail, radius, blur, reach):  # type: ignore[no-untyped-def]
-    cover = np.zeros(shape, np.float32)
-    if tail.shape[0] == 0:
-        return cover
-    for row in range(shape[0]):
-        for column in range(shape[1]):
-            distance2, dx, dy, segment, share = _nearest(float(column), float(row), tail)
-            if distance2 < reach * reach:
-                distance = math.sqrt(distance2)
-                here = _radius_at(radius, blur, dx, dy, distance, tail, segment, share)
-                cover[row, column] = _cover(distance, here, blur)[0]
-    return cover
+def _cover_at(x, y, points, radius, blur):  # type: ignore[no-untyped-def]
+    """How much a line along points (N, 2) covers a pixel."""
+    if points.shape[0] == 0:
+        return 0.0
+    distance2, dx, dy, segment, share = _nearest(x, y, points)
+    reach = radius + 3.0 * blur
+    if distance2 >= reach * reach:
+        return 0.0
+    distance = math.sqrt(distance2)
+    here = _radius_at(radius, blur, dx, dy, distance, points, segment, share)
+    return _cover(distance, here, blur)[0]
+
+
+@njit(cache=True, fastmath=True)
+def _added(covered, slope, dirt, mine):  # type: ignore[no-untyped-def]
+    """What a stroke adds to a pixel, how that changes with its distance, and how unsure that is.
+
+    `dirt` is the ink that was there, `mine` the part of it that the same line left just before; the rest is other
+    lines' and may lie beside the new stroke or under it.
+    """
+    foreign = min(1.0, max(0.0, (dirt - mine - 0.15) * 5.0))
+    own = max(0.0, covered - mine)
+    most = max(0.0, min(own, 1.0 - dirt))
+    least = max(0.0, min(covered - dirt, most))
+    new = (1.0 - foreign) * own + foreign * 0.5 * (least + most)
+    unsure = foreign * 0.5 * (most - least)
+    free = 0.5 * ((1.0 if own < 1.0 - dirt else 0.0) + (1.0 if covered > dirt else 0.0))
+    return new, slope * (1.0 - foreign + foreign * free if own > 0.0 else 0.0), unsure
+
+
+@njit(cache=True, fastmath=True)
+def _bent(path, ways, bends):  # type: ignore[no-untyped-def]
+    points = path.copy()
+    for i in range(path.shape[0]):
+        for k in range(bends.shape[0]):
+            points[i, 0] += bends[k] * ways[i, k, 0]
+            points[i, 1] += bends[k] * ways[i, k, 1]
+    return points
+
+
+@njit(cache=True, fastmath=True)
+def _judge(totals, seen, variance, residual, covered, new, full):  # type: ignore[no-untyped-def]
+    """Add one pixel to the fit's quality; returns the weight of its residual (Huber)."""
+    clip2 = _CLIP_SIGMA * _CLIP_SIGMA
+    z2, null2 = residual * residual / variance, seen * seen / variance
+    totals[0] += z2 if z2 < clip2 else 2.0 * _CLIP_SIGMA * math.sqrt(z2) - clip2
+    totals[1] += null2 if null2 < clip2 else 2.0 * _CLIP_SIGMA * math.sqrt(null2) - clip2
+    if covered > 0.1:
+        totals[2] += z2
+        totals[3] += 1.0
+    if abs(residual) > 4.5 * math.sqrt(variance) + 0.1 * full:
+        totals[4 if residual > 0.0 else 5] += 1.0
+    totals[6] += new
+    return (1.0 if z2 < clip2 else _CLIP_SIGMA / math.sqrt(z2)) / variance
 
 
 @njit(cache=True, fastmath=True)
 def _evaluate(  # type: ignore[no-untyped-def]
-    dark, var, old, light, path, ways, before, radius, blur, a, bends, normal, right, totals
+    dark, var, old, light, path, ways, tail, before, radius, blur, a, bends, normal, right, totals
 ):
-    """Sum the normal equations of (bends, darkness) and the fit's quality into normal, right, totals."""
+    """Sum the normal equations of (bends, darkness) and the fit's quality into normal, right, totals.
+
+    `before` (H, W) keeps how much the tail covers each pixel, -1 where that was not needed yet.
+    """
     count = bends.shape[0]
     normal[:] = 0.0
     right[:] = 0.0
     totals[:] = 0.0
     reach = radius + 3.0 * blur
-    points = path.copy()
-    for i in range(path.shape[0]):
-        for k in range(count):
-            points[i, 0] += bends[k] * ways[i, k, 0]
-            points[i, 1] += bends[k] * ways[i, k, 1]
+    points = _bent(path, ways, bends)
     low_x, high_x = points[:, 0].min() - reach, points[:, 0].max() + reach
     low_y, high_y = points[:, 1].min() - reach, points[:, 1].max() + reach
     full = a * light
-    clip2 = _CLIP_SIGMA * _CLIP_SIGMA
     gradient = np.zeros(count + 1)
     for row in range(dark.shape[0]):
         for column in range(dark.shape[1]):
             x, y = float(column), float(row)
-            seen, v = dark[row, column], var[row, column]
             new, slope, dx, dy, unsure, covered, segment, share = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0
             if low_x < x < high_x and low_y < y < high_y:
                 distance2, dx, dy, segment, share = _nearest(x, y, points)
@@ -187,31 +226,15 @@ def _evaluate(  # type: ignore[no-untyped-def]
                     distance = math.sqrt(distance2)
                     here = _radius_at(radius, blur, dx, dy, distance, points, segment, share)
                     covered, slope = _cover(distance, here, blur)
-                    # Ink of other lines in this pixel may lie beside the new stroke or under it.
-                    dirt, mine = old[row, column], before[row, column]
-                    foreign = min(1.0, max(0.0, (dirt - mine - 0.15) * 5.0))
-                    own = max(0.0, covered - mine)
-                    most = max(0.0, min(own, 1.0 - dirt))
-                    least = max(0.0, min(covered - dirt, most))
-                    new = (1.0 - foreign) * own + foreign * 0.5 * (least + most)
-                    unsure = foreign * 0.5 * (most - least)
-                    free = 0.5 * ((1.0 if own < 1.0 - dirt else 0.0) + (1.0 if covered > dirt else 0.0))
-                    slope *= 1.0 - foreign + foreign * free if own > 0.0 else 0.0
+                    if before[row, column] < 0.0:
+                        before[row, column] = _cover_at(x, y, tail, radius, blur)
+                    new, slope, unsure = _added(covered, slope, old[row, column], before[row, column])
                     if distance > 1e-9:
                         dx, dy = dx / distance, dy / distance
             extra, edge = full * unsure, full * _SHAPE_ERROR if covered > 0.02 else 0.0
-            v = v + extra * extra + edge * edge
-            residual = seen - full * new
-            z2, null2 = residual * residual / v, seen * seen / v
-            pull = 1.0 if z2 < clip2 else _CLIP_SIGMA / math.sqrt(z2)
-            totals[0] += z2 if z2 < clip2 else 2.0 * _CLIP_SIGMA * math.sqrt(z2) - clip2
-            totals[1] += null2 if null2 < clip2 else 2.0 * _CLIP_SIGMA * math.sqrt(null2) - clip2
-            if covered > 0.1:
-                totals[2] += z2
-                totals[3] += 1.0
-            if abs(residual) > 4.5 * math.sqrt(v) + 0.1 * full:
-                totals[4 if residual > 0.0 else 5] += 1.0
-            totals[6] += new
+            variance = var[row, column] + extra * extra + edge * edge
+            residual = dark[row, column] - full * new
+            weight = _judge(totals, dark[row, column], variance, residual, covered, new, full)
             if slope != 0.0 or new > 0.0:
                 other = min(segment + 1, points.shape[0] - 1)
                 for k in range(count):
@@ -220,7 +243,6 @@ def _evaluate(  # type: ignore[no-untyped-def]
                     # A path that moves towards the pixel comes nearer to it and covers more of it.
                     gradient[k] = -full * slope * (dx * along_x + dy * along_y)
                 gradient[count] = light * new
-                weight = pull / v
                 for k in range(count + 1):
                     right[k] += weight * gradient[k] * residual
                     for j in range(k + 1):
@@ -246,11 +268,11 @@ def _fit(  # type: ignore[no-untyped-def]
     count = bends.shape[0]
     radius, blur, a0 = brush[0], brush[1], brush[2]
     a_information = 1.0 / (brush[3] * brush[3])
-    before = _tail_cover(dark.shape, tail, radius, blur, radius + 3.0 * blur)
+    before = np.full(dark.shape, -1.0, np.float32)
     normal, right, totals = np.zeros((count + 1, count + 1)), np.zeros(count + 1), np.zeros(8)
     new_normal, new_right, new_totals = normal.copy(), right.copy(), totals.copy()
     a, damping = a0, 1e-2
-    _evaluate(dark, var, old, light, path, ways, before, radius, blur, a, bends, normal, right, totals)
+    _evaluate(dark, var, old, light, path, ways, tail, before, radius, blur, a, bends, normal, right, totals)
     cost = totals[0] + _prior_cost(information, bends, 0.0, a_information)
     expected = totals[6]
     for _ in range(_ITERATIONS):
@@ -269,7 +291,7 @@ def _fit(  # type: ignore[no-untyped-def]
             step *= _LONGEST_STEP_PX / size
         new_bends, new_a = bends + step[:count], min(0.98, max(0.05, a + step[count]))
         _evaluate(
-            dark, var, old, light, path, ways, before, radius, blur, new_a, new_bends,
+            dark, var, old, light, path, ways, tail, before, radius, blur, new_a, new_bends,
             new_normal, new_right, new_totals,
         )  # fmt: skip
         new_cost = new_totals[0] + _prior_cost(information, new_bends, new_a - a0, a_information)
