@@ -116,6 +116,15 @@ def test_homes_moves_and_tells_where_it_is(cell: Cell, board: BoardThread) -> No
     cell.until(lambda: np.allclose(cell.joints[-1].position, knobs_from_screen([0.012, 0.008]), atol=0.005))
 
 
+def test_joint_states_come_at_rest_too_but_progress_is_no_news_there(cell: Cell, board: BoardThread) -> None:
+    cell.until(lambda: cell.state == "unhomed")
+    cell.joints.clear(), cell.executed.clear()
+    cell.until(lambda: len(cell.joints) == 50)
+    stamps_s = [joints.header.stamp.sec + joints.header.stamp.nanosec * 1e-9 for joints in cell.joints]
+    assert np.median(np.diff(stamps_s)) < 0.07
+    assert len(cell.executed) <= 6
+
+
 def test_unhomed_moves_are_refused(cell: Cell, board: BoardThread) -> None:
     cell.until(lambda: cell.state == "unhomed")
     cell.move(0.5, 0.012, 0.008)

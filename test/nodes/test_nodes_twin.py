@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 from sketch_cell.machine.driver import DriverState, GrblDriver
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
-from sketch_cell.nodes.twin import TwinNode
+from sketch_cell.nodes.twin import REST_TICK_S, TwinNode
 from sketch_cell.ros.qos import SENSOR
 from sketch_cell.twin.camera_settings import CameraSettings
 from sketch_cell.twin.toy import ToySettings
@@ -138,3 +138,18 @@ def test_a_fast_clock_waits_for_a_driver_that_lags_behind_a_moving_board(twin: T
     assert twin._pace() == 1.0
     twin._heard_s = twin._world.now_s
     assert twin._pace() == 6.0
+
+
+def test_the_clock_of_a_standing_board_ticks_seldom_until_somebody_talks_to_it(
+    twin: TwinNode, spinner: Spinner, tmp_path: Path
+) -> None:
+    link = SerialLink(os.fspath(tmp_path / "board"))
+    tick_ns, rest_ns = round(twin._settings.tick_s * 1e9), round(REST_TICK_S * 1e9)
+    spinner.until(lambda: twin._timer.timer_period_ns == rest_ns)
+    link.write(b"$X\n")
+    spinner.until(lambda: twin._timer.timer_period_ns == tick_ns)
+    spinner.until(lambda: twin._timer.timer_period_ns == rest_ns)
+    link.write(b"G91G1X-50F600\n")
+    spinner.until(lambda: twin._world.firmware.state == "Run")
+    assert twin._timer.timer_period_ns == tick_ns
+    link.close()

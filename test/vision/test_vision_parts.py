@@ -109,6 +109,17 @@ def test_motion_is_known_only_where_it_was_told():
     assert motion.path(1.0, 1.1)[-1] == pytest.approx([0.001, 0.0])
 
 
+def test_a_stand_is_known_only_after_all_of_its_samples():
+    motion, place = CommandedMotion(), np.array([0.05, 0.05])
+    motion.note(0.0, place, np.array([0.01, 0.0]))
+    for tick in range(1, 13):
+        assert motion.stands(0.1 * tick - 0.01, 1.0) == (tick == 12)
+        motion.note(0.1 * tick, np.array([0.051, 0.05]), np.zeros(2))
+    assert motion.stands(1.2, 1.0) and not motion.stands(1.2, 1.15)
+    motion.note(1.3, np.array([0.052, 0.05]), np.zeros(2))
+    assert not motion.stands(1.3, 1.0)
+
+
 # The gap -------------------------------------------------------------------------------------------
 
 

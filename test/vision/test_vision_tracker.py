@@ -179,6 +179,23 @@ def test_a_standing_stylus_is_told_as_such():
     assert {s.reason for s in said[-20:]} == {"standing still"}
 
 
+def test_four_images_a_second_are_enough_while_nothing_moves():
+    eye = Camera(CLEAN, 2)
+    tracker = TipTracker(lens=Lens(*eye.camera_info[2:]))
+    looked = []
+    for frame in range(120):
+        stamp_s, moves = frame / 30, frame >= 90
+        place = np.array([0.05 + 1e-4 * max(frame - 90, 0), 0.05])
+        tracker.note_motion(stamp_s, place, np.array([0.003 * moves, 0.0]))
+        eye.see(place[None], np.array([stamp_s]))
+        if tracker.wants(stamp_s):
+            looked.append(frame)
+            for image in eye.frames(stamp_s + 1):
+                tracker.track(image.image, stamp_s)
+    counts = np.bincount(np.array(looked) // 30, minlength=4)
+    assert counts[0] == counts[3] == 30 and counts[2] == 4
+
+
 def test_a_hand_makes_silence_and_the_tip_is_found_again():
     motor = path([[0.03, 0.03], [0.12, 0.08]])
     camera = dataclasses.replace(ROUGH, hand_period_s=4.0, hand_duration_s=1.5)

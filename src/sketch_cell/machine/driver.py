@@ -18,6 +18,7 @@ from sketch_cell.machine.conversation import Script
 from sketch_cell.machine.core import DriverCore
 from sketch_cell.machine.driver_types import (
     AT_REST,
+    OUT_OF_REACH,
     READY,
     STOPPABLE,
     DriverSettings,
@@ -34,6 +35,11 @@ Array = NDArray[np.float64]
 
 class GrblDriver(DriverCore):
     """One conversation with one board; see the module. Public attributes are for reading."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing moves, nor will without a new request."""
+        return self.state in (*AT_REST, *OUT_OF_REACH) and self.wire.script is None
 
     # -- requests --
 

@@ -80,6 +80,7 @@ class DriverState(enum.Enum):
 READY = (DriverState.IDLE, DriverState.RUNNING)
 STOPPABLE = (*READY, DriverState.HOLDING, DriverState.HELD)
 AT_REST = (DriverState.UNHOMED, DriverState.IDLE, DriverState.ALARM, DriverState.FAULT)
+OUT_OF_REACH = (DriverState.OFFLINE, DriverState.REFUSED, DriverState.ASLEEP)
 
 ADVICE = {
     DriverState.OFFLINE: "connect the board first",

@@ -31,14 +31,7 @@ from sketch_cell.ros.qos import RELIABLE
 from sketch_cell.settings import Settings, setting
 
 # At rest three quarters of the node's work would be looks at a silent port.
-REST_PERIOD_S = 0.02  # joint states are due every 0.04 s
-AT_REST = (
-    DriverState.OFFLINE,
-    DriverState.REFUSED,
-    DriverState.UNHOMED,
-    DriverState.IDLE,
-    DriverState.ASLEEP,
-)
+REST_PERIOD_S = 0.04
 
 Answer = TypeVar("Answer", Trigger.Response, SetBool.Response)
 
@@ -220,8 +213,8 @@ class StepperDriverNode(LifecycleNode):
 
     def _keep_pace(self) -> None:
         """Look at the port as often as motion needs, and at rest only as often as a person can tell."""
-        rests = self._driver.state in AT_REST and self._driver.wire.script is None
-        period_ns = round(1e9 * max(self._settings.pump_period_s, REST_PERIOD_S if rests else 0.0))
+        period_s = REST_PERIOD_S if self._driver.rests else self._settings.pump_period_s
+        period_ns = round(1e9 * period_s)
         if self._timer.timer_period_ns != period_ns:
             self._timer.timer_period_ns = period_ns
             self._timer.reset()

@@ -14,6 +14,8 @@ from sketch_cell.nodes.stepper_messages import motion_messages
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
 from sketch_cell.ros.qos import LATCHED, RELIABLE
 
+# Progress along a timeline is no news while nothing moves.
+REST_PERIOD_S = 0.5
 LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN}
 
 
@@ -28,7 +30,7 @@ class StepperReports:
         self._state = node.create_publisher(DiagnosticStatus, "~/state", LATCHED)
         self._diagnostics = Diagnostics(node)
         self._told: tuple[DriverState, str] | None = None
-        self._next_motion_s = -float("inf")
+        self._next_motion_s = self._next_executed_s = -float("inf")
         self._lines = 0  # sent by the last diagnosis
 
     def tell(self, now_s: float) -> bool:
@@ -37,12 +39,17 @@ class StepperReports:
             self._write(event)
         if (self._driver.state, self._driver.reason) != self._told:
             self._tell_state()
+            self._next_executed_s = now_s
         if self._next_motion_s - 1.0 < now_s < self._next_motion_s:
             return False
-        self._next_motion_s = now_s + self._period_s
+        # Counted on from when it was due: a timer that is a moment early must not cost a whole period.
+        on_time = now_s - self._next_motion_s < self._period_s
+        self._next_motion_s = (self._next_motion_s if on_time else now_s) + self._period_s
         joints, executed = motion_messages(self._driver.motion(now_s), self._knobs)
         self._joints.publish(joints)
-        self._executed.publish(executed)
+        if not (self._driver.rests and self._next_executed_s - 1.0 < now_s < self._next_executed_s):
+            self._next_executed_s = now_s + REST_PERIOD_S
+            self._executed.publish(executed)
         return True
 
     def _write(self, event: Event) -> None:

@@ -122,6 +122,8 @@ class TipTrackerNode(LifecycleNode):
             return
         try:
             picture, encoding = image_from_bytes(data)
+            if self._tracker is not None and not self._tracker.wants(picture.stamp_s):
+                return
             image = grey_from_rgb(rgb_from(picture.array, encoding))
         except ValueError as error:
             self._say_once(f"Images cannot be read: {error}.")

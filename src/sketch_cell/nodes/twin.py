@@ -35,6 +35,9 @@ TRACE_SPACING_M = 1e-4
 TRACE_PERIOD_S = 0.05
 # The world steps in multiples of this: in less, one motor step looks like a leap that no motor could follow.
 STEP_S = 0.005
+# Wall time: each tick wakes every node that goes by /clock, so a standing board that nobody talks to has few.
+REST_TICK_S, QUIET_S = 0.05, 0.5
+STANDING = ("Idle", "Alarm", "Sleep", "Check")
 SILENT_S = 0.25  # a driver asks a moving board ten times a second
 
 
@@ -81,9 +84,9 @@ class TwinNode(Node):
         self._info.publish(self._camera_info())
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._steady = steady
-        self._ticked_ns = steady.now().nanoseconds
+        self._ticked_ns = self._asked_ns = steady.now().nanoseconds
         self._owed_s = self._heard_s = 0.0
-        self.create_timer(self._settings.tick_s, self._tick, clock=steady)
+        self._timer = self.create_timer(self._settings.tick_s, self._tick, clock=steady)
 
     def _change(self, settings: TwinSettings) -> None:
         self._settings = settings
@@ -113,13 +116,22 @@ class TwinNode(Node):
         lagging = self._world.firmware.state == "Run" and silent_s > SILENT_S
         return min(self._settings.real_time_factor, 1.0) if lagging else self._settings.real_time_factor
 
+    def _keep_pace(self, now_ns: int) -> None:
+        """Tick seldom while the board stands and nobody asks it for more than its status."""
+        tick_s = self._settings.tick_s
+        if self._world.firmware.state in STANDING and now_ns - self._asked_ns > QUIET_S * 1e9:
+            tick_s = max(tick_s, REST_TICK_S)
+        if self._timer.timer_period_ns != round(tick_s * 1e9):
+            self._timer.timer_period_ns = round(tick_s * 1e9)
+            self._timer.reset()
+
     def _frame(self, name: str) -> str:
         return self._settings.frame_prefix + name
 
     def _tick(self) -> None:
         now_ns = self._steady.now().nanoseconds
         # A late tick is not caught up with: the clock slows down instead of leaping.
-        elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, 2 * self._settings.tick_s)
+        elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, 2e-9 * self._timer.timer_period_ns)
         self._ticked_ns = now_ns
         self._owed_s += elapsed_s * self._pace()
         step_s = self._owed_s // STEP_S * STEP_S
@@ -130,6 +142,11 @@ class TwinNode(Node):
         data = self._terminal.read() if plugged else b""
         if data:
             self._heard_s = self._world.now_s
+        if data.strip(b"?"):
+            self._asked_ns = now_ns
+            if self._timer.timer_period_ns > self._settings.tick_s * 1e9:
+                step_s = STEP_S  # a long step of rest must not become one of unwatched motion
+        self._keep_pace(now_ns)
         received = self._wire.to_board(data)
         sent = self._wire.to_host(self._world.exchange(received, step_s))
         if plugged:

@@ -48,6 +48,13 @@ class CommandedMotion:
         """Whether the position at time_s follows from the samples, or from going on for a moment."""
         return bool(self._points) and self._points[0][0] <= time_s <= self._points[-1][0] + _AHEAD_S
 
+    def stands(self, time_s: float, for_s: float) -> bool:
+        """Whether no motion is known of in the last `for_s` before time_s, for all of which samples are there."""
+        if not (self.covers(time_s) and self.covers(time_s - for_s)) or self._velocity.any():
+            return False
+        places = self._points_from(time_s - for_s)[:, 1:]
+        return bool((places == places[0]).all())
+
     def path(self, start_s: float, end_s: float) -> Floats:
         """Motor positions (N, 2) [m] from start_s to end_s, with every corner between."""
         points = self._points_from(start_s)
