@@ -75,3 +75,14 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
+
+
+def test_a_stylus_that_stands_for_hours_adds_nothing_to_its_trace() -> None:
+    world = homed()
+    world.exchange(b"", 0.1)
+    before = len(world.trace()[0])
+    for _ in range(50):
+        world.exchange(b"", 0.1)
+    times_s, trace_m = world.trace()
+    assert len(times_s) == before
+    assert times_s[-1] == pytest.approx(world.now_s) and (trace_m[-1] == world.toy.stylus_m).all()

@@ -57,6 +57,7 @@ class World:
         self._power_up_m = self.toy.stylus_m
         self._traces: list[Array] = []
         self._times: list[Array] = []
+        self._stands = False
 
     @property
     def now_s(self) -> float:
@@ -94,7 +95,15 @@ class World:
         stylus_m = self.toy.move(motor_m, period_s)
         times_s = np.asarray(self.now_s - period_s * np.arange(len(motor_m) - 1, -1, -1), np.float64)
         self.camera.see(stylus_m, times_s)
-        self._traces.append(stylus_m)
-        self._times.append(times_s)
+        self._remember(stylus_m, times_s)
         x, y = self.toy.limit_switches()
         self.firmware.limit_pins = (x, y, False)
+
+    def _remember(self, stylus_m: Array, times_s: Array) -> None:
+        """Add to the trace; of a stylus that stands, only where it last stood, however long it does."""
+        stood, self._stands = self._stands, bool((stylus_m == stylus_m[0]).all())
+        if stood and self._stands and (self._traces[-1][-1] == stylus_m[0]).all():
+            del self._traces[-1], self._times[-1]
+        kept = slice(-1, None) if self._stands else slice(None)
+        self._traces.append(stylus_m[kept])
+        self._times.append(times_s[kept])
