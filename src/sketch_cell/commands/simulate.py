@@ -114,6 +114,8 @@ def figures_of(drawing: Drawing, line_m: NDArray[np.float64], settings: CellSett
         "planned_s": round(drawing.planned_s, 2),
         "jumps": drawing.jumps,
         "jumps_found": drawing.jumps_found,
+        "recovered_mm": [round(length * 1e3, 1) for length in drawing.recovered_m],
+        "strays_mm": round(drawing.strays_m * 1e3, 3),
         "starved": drawing.starved,
         "backlash_x_mm": round(toy.backlash_x_m * 1e3, 3),
         "backlash_y_mm": round(toy.backlash_y_m * 1e3, 3),

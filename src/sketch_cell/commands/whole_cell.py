@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.control.deviation import Deviation, deviation
+from sketch_cell.control.deviation import Deviation, arc_length_m, deviation
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
 from sketch_cell.control.job import Job
@@ -22,6 +22,7 @@ from sketch_cell.control.job_words import (
     TipSeen,
     machine_state,
 )
+from sketch_cell.control.recovery import recovered_m, strays_m
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
@@ -36,6 +37,7 @@ Array = NDArray[np.float64]
 
 STEP_S = 0.02
 SETTLE_S = 0.3
+SAMPLE_S = 0.001  # of the true trace
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Drawing:
     planned_s: float
     jumps: int
     jumps_found: int
+    recovered_m: list[float]
+    strays_m: float
     starved: int
     tip_error_m: Array
     frames: int
@@ -96,7 +100,7 @@ class Cell:
     def step(self) -> JobOutputs:
         """Let one period pass for everybody."""
         world, driver = self.world, self.driver
-        data = world.exchange(driver.transmit(world.now_s), STEP_S)
+        data = world.exchange(driver.transmit(world.now_s), STEP_S, SAMPLE_S)
         now_s = world.now_s
         driver.receive(data, now_s)
         motion = driver.motion(now_s)
@@ -110,11 +114,15 @@ class Cell:
         self.events.extend(event.text for event in driver.drain_events())
         return outputs
 
-    def trace_m(self) -> Array:
-        """The true stylus (n, 2) [m] while the job was on its line: ways to and from the switches are left out."""
+    def trace_m(self) -> tuple[Array, Array]:
+        """Times (n,) [s] and the true stylus (n, 2) [m] while the job was on its line.
+
+        Ways to and from the switches are left out.
+        """
         times, trace = self.world.trace()
         step = np.minimum(np.searchsorted(self._stepped_s, times), len(self._stepped_s) - 1)
-        return np.asarray(trace[np.array(self._on_line)[step]])
+        on_line = np.array(self._on_line)[step]
+        return np.asarray(times[on_line]), np.asarray(trace[on_line])
 
     def _carry_out(self, outputs: JobOutputs, now_s: float) -> None:
         orders = {
@@ -177,17 +185,25 @@ def _judged(cell: Cell) -> Drawing:
     job, world = cell.job, cell.world
     if job.follower is None or job.begun_s is None:
         raise MachineError(f"Nothing was drawn: {job.status().reason or job.state.value}.")
+    times, trace = cell.trace_m()
+    found = deviation(trace, job.line.xy_m)
+    losses_s = np.array([loss.time_s for loss in world.toy.losses])
+    # A loss jerks the stylus between two samples of the trace: its ink begins at the one before. What was lost on
+    # the way to the line counts as lost just before it.
+    losses_m = np.interp(losses_s - 2 * SAMPLE_S, times, arc_length_m(trace), left=-1e-4).tolist()
     return Drawing(
         seed=cell.seed,
         state=job.state,
         reason=job.status().reason,
-        deviation=deviation(cell.trace_m(), job.line.xy_m),
+        deviation=found,
         draw_s=(job.ended_s or world.now_s) - job.begun_s,
         planned_s=draw_time_s(job.line.with_take_ups(_compensated_m(cell))[0], cell.settings.motion),
-        jumps=len([loss for loss in world.toy.losses if loss.time_s > job.begun_s]),
+        jumps=int(np.count_nonzero(losses_s > job.begun_s)),
         jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s])
         if job.estimator
         else 0,
+        recovered_m=recovered_m(found, losses_m),
+        strays_m=strays_m(found, losses_m),
         starved=world.firmware.starved,
         tip_error_m=np.array(cell.tip_error_m),
         frames=cell.frames,

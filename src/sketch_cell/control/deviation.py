@@ -25,12 +25,17 @@ WINDOW_M = 5e-3
 
 @dataclass(frozen=True)
 class Deviation:
-    """Distances between a trace and a line, in metres; the figures pool both directions."""
+    """Distances between a trace and a line, in metres; the figures pool both directions.
+
+    `trace_xy_m` (M, 2) is the part of the trace that draws the line, and `trace_along_m` (M,) where along the whole
+    trace it is.
+    """
 
     rms_m: float
     p95_m: float
     max_m: float
     trace_xy_m: Array
+    trace_along_m: Array
     trace_to_line_m: Array
     line_xy_m: Array
     line_to_trace_m: Array
@@ -48,6 +53,7 @@ def deviation(trace_xy_m: Array, line_xy_m: Array, window_m: float = WINDOW_M) -
         raise InputError("a deviation needs a trace and a line of some length: nothing was drawn or planned.")
     place, first, last = _match(trace, line)
     last = max(last, first + 2)
+    along = np.linspace(0.0, arc_length_m(trace_xy_m)[-1], len(trace))[first:last]
     trace, place = trace[first:last], place[first:last]
     reach = max(1, round(window_m / SPACING_M))
     to_line = distances_m(trace, line, _clip(place - reach, len(line)), _clip(place + reach, len(line)))
@@ -60,6 +66,7 @@ def deviation(trace_xy_m: Array, line_xy_m: Array, window_m: float = WINDOW_M) -
         p95_m=float(np.percentile(both, 95)),
         max_m=float(both.max()),
         trace_xy_m=trace,
+        trace_along_m=along,
         trace_to_line_m=to_line,
         line_xy_m=line,
         line_to_trace_m=to_trace,
