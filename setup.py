@@ -13,6 +13,7 @@ NODES = [
     "line_planner",
     "mosaic_planner",
     "picture_source",
+    "recorder",
     "stepper_driver",
     "tip_tracker",
     "twin",
@@ -35,7 +36,7 @@ setup(
     python_requires=">=3.10",
     # ROS itself comes from the ROS installation or from requirements.txt, never from here.
     install_requires=["setuptools"],
-    extras_require={"test": TEST},
+    extras_require={"test": TEST, "record": ["mcap"]},
     zip_safe=False,
     maintainer="sketch_cell maintainers",
     maintainer_email="maintainers@example.com",

@@ -25,6 +25,7 @@ NODES = (
     "tip_tracker",
     "camera_source",
     "twin",
+    "recorder",
 )
 # What every ROS node has, and says nothing about ours.
 COMMON = ("/rosout", "/parameter_events", "use_sim_time", "start_type_description_service", "qos_overrides")

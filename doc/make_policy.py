@@ -47,6 +47,8 @@ def _rights(node: Node) -> dict[str, set[str]]:
     said = {publisher.topic_name for publisher in node.publishers} | ALWAYS["publish"]
     if isinstance(node, LifecycleNode):
         said.add(f"/{node.get_name()}/transition_event")
+    if node.get_name() == "recorder":  # it subscribes to what it finds
+        return {"publish": said, "subscribe": {"*"}}
     return {
         "publish": said,
         "subscribe": {subscription.topic_name for subscription in node.subscriptions} | ALWAYS["subscribe"],
@@ -61,7 +63,7 @@ def _add_profile(enclaves: ElementTree.Element, path: str, name: str, rights: di
     profile = ElementTree.SubElement(profiles, "profile", ns="/", node=name)
     for kind, words in (("service", ("reply", "request")), ("topic", ("publish", "subscribe"))):
         for word in words:
-            if rights[word]:
+            if rights.get(word):
                 group = ElementTree.SubElement(profile, f"{kind}s", {word: "ALLOW"})
                 for item in sorted(rights[word]):
                     ElementTree.SubElement(group, kind).text = item

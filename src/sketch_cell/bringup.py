@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import re
 import sys
@@ -36,6 +37,7 @@ class CellSettings(Settings):
     mosaic: bool = setting(False, "lay each photo out of sweets, too: see mosaic/placements")
     queue: bool = setting(False, "draw the photos of a folder one after another, each when a person says so")
     rviz: bool = setting(False, "show the cell in RViz")
+    record: str = setting("", "folder to make for a recording of all topics, for replay and ros2 bag")
     namespace: str = setting("", "namespace of the whole cell, also in front of its frames")
     mount_frame: str = setting("", "frame that carries the cell; by default the toy is a root of its own")
     mount_pose: str = setting("0 0 0 0 0 0", "x y z [m] and roll pitch yaw [rad] of the toy in mount_frame")
@@ -89,6 +91,7 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     port = str(work_folder / "ttyTWIN") if twin else cell.port
     sim: dict[str, ParameterValue] = {"use_sim_time": twin and cell.use_sim_time}
     nodes = [
+        *_recorder(cell),
         *([NodeSpec("twin", "machine", parameters={"port": port, **_frame_prefix(cell)})] if twin else []),
         NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, **_port(cell, port)}),
         NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": LOOPS[cell.loop]}),
@@ -111,6 +114,24 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
         nodes.append(NodeSpec("mosaic_planner", "planning", parameters=_frame(cell, "board")))
     nodes += _display(cell, sim)
     return [_own_clock(cell, node) for node in nodes]
+
+
+def _recorder(cell: CellSettings) -> list[NodeSpec]:
+    """A drawing goes on where its recording fails: a disk may be full."""
+    if not cell.record:
+        return []
+    folder = Path(cell.record).resolve()
+    if folder.exists():
+        raise InputError(
+            f"{folder} exists already: name another folder for the recording, or remove it first."
+        )
+    _need("mcap", "record")
+    return [NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)]
+
+
+def _need(library: str, extra: str) -> None:
+    if importlib.util.find_spec(library) is None:
+        raise InputError(f"{extra} needs the library {library}: pip install {library}, or leave {extra} out.")
 
 
 def managed(nodes: list[NodeSpec]) -> list[NodeSpec]:

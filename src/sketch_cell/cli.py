@@ -16,6 +16,8 @@ from sketch_cell.errors import SketchCellError
 COMMANDS = {
     "demo": "Draw a photo on the simulated toy, everything included.",
     "bringup": "Start a whole cell, simulated or real, and draw when told to.",
+    "record": "Record a running cell, for replay and for other tools.",
+    "replay": "Play a recording: see, measure and compute again, without a machine.",
     "linify": "Turn a photo into one unbroken line.",
     "tone": "Measure how dark the machine really draws, for linify --tone.",
     "repair": "Remove the blocks from JPEG photos.",

@@ -17,7 +17,8 @@ from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file
 )
 @click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
 @click.option("--params-file", default="", help="Parameters of all nodes instead of config/twin.yaml.")
-def demo(photo: Path | None, loop: str, output: Path, params_file: str) -> None:
+@click.option("--record", default="", help="Folder to make for a recording of all topics (see replay).")
+def demo(photo: Path | None, loop: str, output: Path, params_file: str, record: str) -> None:
     """Draw PHOTO (by default a portrait that scikit-image ships) on the simulated toy.
 
     Leaves pictures, plan and report.json in OUTPUT/<photo name>/.
@@ -33,6 +34,6 @@ def demo(photo: Path | None, loop: str, output: Path, params_file: str) -> None:
     with tempfile.TemporaryDirectory(prefix="sketch-cell-") as folder:
         work_folder = Path(folder)
         drawn = photo if photo is not None else default_photo(work_folder)
-        cell = CellSettings(photo=str(drawn.resolve()), loop=loop, params_file=params_file)
+        cell = CellSettings(photo=str(drawn.resolve()), loop=loop, params_file=params_file, record=record)
         nodes = cell_nodes(cell, work_folder=work_folder)
         Demo(drawn, output, loop, shipped=photo is None).run(nodes, parameter_file(cell))
