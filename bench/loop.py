@@ -24,8 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from sketch_cell.commands.faults import DEFAULT_TOY, Faults  # noqa: E402
+from sketch_cell.commands.likeness import likeness  # noqa: E402
 from sketch_cell.commands.simulate import figures_of  # noqa: E402
 from sketch_cell.commands.whole_cell import draw  # noqa: E402
+from sketch_cell.control.recovery import spoilt  # noqa: E402
 from sketch_cell.drawing.plan import plan_line  # noqa: E402
 from sketch_cell.drawing.settings import LineSettings  # noqa: E402
 from sketch_cell.files import whole_file, write_whole  # noqa: E402
@@ -74,11 +76,59 @@ def photos(folder: Path | None) -> dict[str, NDArray[Any]]:
 def measure(line_m: NDArray[np.float64], fault_set: str, loop: str, seed: int) -> tuple[dict[str, Any], Any]:
     """One drawing: its figures, and the traces for a picture."""
     settings = SETS[fault_set].cell(seed, loop, MotionSettings())
+    known: list[Any] = []
+
+    def watch(outputs: Any) -> None:
+        if not known and outputs.status.progress > 0:
+            known.append(outputs.status.backlash_m)
+
     begin_s = time.process_time()
-    drawing, cell = draw(line_m, settings, seed)
+    drawing, cell = draw(line_m, settings, seed, watch)
     cpu_s = time.process_time() - begin_s
     more: dict[str, Any] = {"cpu_s": round(cpu_s, 1), "times_real_time": round(cell.world.now_s / cpu_s, 2)}
+    if loop == "camera":
+        true_m = cell.world.toy.backlash_m(line_m[0])
+        more["backlash_error_percent"] = np.round(100 * (known[0] / true_m - 1), 1).tolist()
+        more["found_after_s"] = found_after_s(cell)
+        more["ssim_retraced"] = round(retraced_ssim(drawing, line_m, settings.toy), 4)
     return figures_of(drawing, line_m, settings) | more, drawing
+
+
+def found_after_s(cell: Any) -> list[float]:
+    """Seconds from each loss of steps on the line until the estimator was sure of it."""
+    waits = []
+    for loss in (loss for loss in cell.world.toy.losses if loss.time_s > cell.job.begun_s):
+        same = [
+            jump.stamp_s - loss.time_s
+            for jump in cell.job.estimator.jumps
+            if jump.axis == loss.axis and jump.size_m * loss.size_m > 0 and 0 < jump.stamp_s - loss.time_s < 5
+        ]
+        waits += [round(min(same), 2)] if same else []
+    return waits
+
+
+def retraced_ssim(drawing: Any, line_m: NDArray[np.float64], toy: Any) -> float:
+    """SSIM if the stylus, back from a loss, had gone back over the spoilt ink and drawn that part of the line anew."""
+    found = drawing.deviation
+    trace, line = found.trace_xy_m, found.line_xy_m
+    pieces, done, place = [], 0, 0
+    for loss, back in spoilt(found, drawing.losses_along_m):
+        begin, end = np.searchsorted(found.trace_along_m, [loss, back]).tolist()
+        end = min(end + 1, len(trace) - 1)
+        if begin == 0 or end <= begin + 1:
+            continue
+        first = nearest(line, trace[begin - 1], place + begin - done)
+        place = nearest(line, trace[end], first + end - begin)
+        pieces += [trace[done:end], trace[begin:end][::-1], line[first:place]]
+        done = end
+    whole = np.concatenate([*pieces, trace[done:]])
+    return likeness(whole, line_m, toy.width_m, toy.height_m)
+
+
+def nearest(line: NDArray[np.float64], point: NDArray[np.float64], near: int) -> int:
+    """Index of the point of a line (N, 2) closest to a point, within 300 of where it should be."""
+    low = max(near - 300, 0)
+    return low + int(np.argmin(((line[low : near + 300] - point) ** 2).sum(axis=1)))
 
 
 def picture(path: Path, drawing: Any, title: str) -> None:

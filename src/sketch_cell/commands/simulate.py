@@ -99,8 +99,9 @@ def run_figures(
 def figures_of(drawing: Drawing, line_m: NDArray[np.float64], settings: CellSettings) -> dict[str, Any]:
     """The figures of one drawing as they stand in the JSON."""
     from sketch_cell.commands.likeness import likeness
+    from sketch_cell.control.recovery import recovered_m, strays_m
 
-    found = drawing.deviation
+    found, losses_m = drawing.deviation, drawing.losses_along_m
     toy = settings.toy
     return {
         "seed": drawing.seed,
@@ -114,8 +115,8 @@ def figures_of(drawing: Drawing, line_m: NDArray[np.float64], settings: CellSett
         "planned_s": round(drawing.planned_s, 2),
         "jumps": drawing.jumps,
         "jumps_found": drawing.jumps_found,
-        "recovered_mm": [round(length * 1e3, 1) for length in drawing.recovered_m],
-        "strays_mm": round(drawing.strays_m * 1e3, 3),
+        "recovered_mm": [round(length * 1e3, 1) for length in recovered_m(found, losses_m)],
+        "strays_mm": round(strays_m(found, losses_m) * 1e3, 3),
         "starved": drawing.starved,
         "backlash_x_mm": round(toy.backlash_x_m * 1e3, 3),
         "backlash_y_mm": round(toy.backlash_y_m * 1e3, 3),

@@ -22,7 +22,6 @@ from sketch_cell.control.job_words import (
     TipSeen,
     machine_state,
 )
-from sketch_cell.control.recovery import recovered_m, strays_m
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
@@ -55,7 +54,7 @@ class CellSettings:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What came of one drawing, judged by the twin's truth."""
+    """What came of one drawing, judged by the twin's truth; `losses_along_m` are places along the trace."""
 
     seed: int
     state: JobState
@@ -65,8 +64,7 @@ class Drawing:
     planned_s: float
     jumps: int
     jumps_found: int
-    recovered_m: list[float]
-    strays_m: float
+    losses_along_m: list[float]
     starved: int
     tip_error_m: Array
     frames: int
@@ -202,8 +200,7 @@ def _judged(cell: Cell) -> Drawing:
         jumps_found=len([jump for jump in job.estimator.jumps if jump.stamp_s > job.begun_s])
         if job.estimator
         else 0,
-        recovered_m=recovered_m(found, losses_m),
-        strays_m=strays_m(found, losses_m),
+        losses_along_m=losses_m,
         starved=world.firmware.starved,
         tip_error_m=np.array(cell.tip_error_m),
         frames=cell.frames,

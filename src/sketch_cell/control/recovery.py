@@ -23,28 +23,28 @@ def recovered_m(found: Deviation, losses_along_m: Sequence[float]) -> list[float
     out. One that happens before the stylus is back from the one before ends that one's stretch.
     """
     first, last = found.trace_along_m[0], found.trace_along_m[-1]
-    return [back - loss for loss, back in _stretches(found, losses_along_m) if first <= loss <= last]
+    return [back - loss for loss, back in spoilt(found, losses_along_m) if first <= loss <= last]
 
 
 def strays_m(found: Deviation, losses_along_m: Sequence[float]) -> float:
     """The largest distance [m] of the trace from the line, what was drawn between a loss and its recovery left out."""
     along = found.trace_along_m
     kept = np.ones(len(along), bool)
-    for loss, back in _stretches(found, losses_along_m):
+    for loss, back in spoilt(found, losses_along_m):
         kept &= (along < loss) | (along > back)
     return float(found.trace_to_line_m[kept].max()) if kept.any() else 0.0
 
 
-def _stretches(found: Deviation, losses_along_m: Sequence[float]) -> list[tuple[float, float]]:
+def spoilt(found: Deviation, losses_along_m: Sequence[float]) -> list[tuple[float, float]]:
     """For each loss its place along the trace [m] and that behind which the stylus is on its line, and stays."""
     off_m = found.trace_along_m[found.trace_to_line_m > WITHIN_M]
     ends = [*losses_along_m[1:], float("inf")]
-    stretches = []
+    parts = []
     for loss, end in zip(losses_along_m, ends, strict=False):
         back = loss
         for place in off_m[(off_m >= loss) & (off_m < end)].tolist():
             if place - back > STAYS_M:
                 break
             back = place
-        stretches.append((loss, back))
-    return stretches
+        parts.append((loss, back))
+    return parts
