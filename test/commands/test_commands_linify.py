@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import click
 import numpy as np
 import PIL.Image
 import pytest
@@ -102,9 +103,12 @@ def test_the_search_is_shown(photo, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (["--cells", 0], SettingError, "cells"),
-        (["--line-width-mm", 50], SettingError, "line_width_m"),
-        (["--glass-width-mm", 0, "--glass-height-mm", 100], SettingError, "glass_width_m"),
+        (["--cells", "nan"], click.UsageError, "not a valid integer"),
+        (["--cells", 0], click.UsageError, "0 is not in the range 1<=x<=1024"),
+        (["--line-width-mm", 500], click.UsageError, "500.0 is not in the range 0.001<=x<=100"),
+        (["--line-width-mm", "nan"], SettingError, "--line-width-mm is nan"),
+        (["--line-width-mm", 50], SettingError, "--line-width-mm is 0.05 m, wider than a cell"),
+        (["--glass-width-mm", 0, "--glass-height-mm", 100], SettingError, "--glass-width-mm is 0"),
         (["--video", "film.gif"], InputError, "MP4"),
         (["--preview", "drawing.jpg"], InputError, "PNG"),
         (["--csv", "."], InputError, "is a folder"),
@@ -115,7 +119,7 @@ def test_the_search_is_shown(photo, tmp_path):
 )
 def test_mistakes_are_named(photo, arguments, error, words):
     with pytest.raises(error, match=words):
-        run(photo, *arguments)
+        linify.main([str(a) for a in (photo, *arguments)], standalone_mode=False)
 
 
 def test_no_output_replaces_the_photo(photo):

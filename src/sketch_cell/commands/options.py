@@ -6,11 +6,14 @@ Lengths and speeds are typed in millimetres: a field `line_width_m` becomes `--l
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
+from sketch_cell.errors import InputError
 from sketch_cell.settings import Settings
 
 S = TypeVar("S", bound=Settings)
@@ -26,10 +29,11 @@ def settings_options(
     """Decorate a click command with one option per field of `kind` (see `settings_from`).
 
     Without `defaults` an option that is not typed is None, for commands that have them from elsewhere
-    (see `settings_over`).
+    (see `settings_over`). An `InputError` of the command names the options as they are typed.
     """
 
     def decorate(function: F) -> F:
+        function = _naming_options(function, kind, prefix)
         for item in reversed(dataclasses.fields(kind)):
             if item.name not in leave_out:
                 function = _option(item, prefix, defaults)(function)
@@ -67,14 +71,36 @@ def _typed_name(name: str) -> tuple[str, float]:
     return name, 1.0
 
 
+def _flag(prefix: str, name: str) -> str:
+    return "--" + (prefix + _typed_name(name)[0]).replace("_", "-")
+
+
+def _naming_options(function: F, kind: type[Settings], prefix: str) -> F:
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except InputError as error:
+            text = str(error)
+            for item in dataclasses.fields(kind):
+                if options.get(prefix + _typed_name(item.name)[0]) is None:
+                    continue  # the value came from a file, which has the name as it is
+                # A name of one word may be an ordinary word of the sentence, unless the sentence begins with it.
+                place = rf"\b{item.name}\b" if "_" in item.name else rf"^{item.name}\b"
+                text = re.sub(place, _flag(prefix, item.name), text)
+            raise type(error)(text) from error
+
+    return call  # type: ignore[return-value]
+
+
 def _option(item: dataclasses.Field[Any], prefix: str, defaults: bool) -> Callable[[F], F]:
     typed, scale = _typed_name(item.name)
-    kind: Any = click.Choice(item.metadata["choices"]) if item.metadata["choices"] else type(item.default)
-    default = _typed_default(item.default, scale) if defaults else None
+    kind = _option_type(item, scale)
+    default = _in_typed_unit(item.default, scale) if defaults else None
     unit = item.metadata["unit"]
     unit = unit.replace("m", "mm", 1) if scale != 1.0 else unit
     help_text = item.metadata["description"] + (f" [{unit}]" if unit else "")
-    flag = "--" + (prefix + typed).replace("_", "-")
+    flag = _flag(prefix, item.name)
     name = prefix + typed
     if kind is bool:
         return click.option(
@@ -83,7 +109,17 @@ def _option(item: dataclasses.Field[Any], prefix: str, defaults: bool) -> Callab
     return click.option(flag, name, type=kind, default=default, show_default=defaults, help=help_text)
 
 
-def _typed_default(default: Any, scale: float) -> Any:
-    """A default [SI] in the unit that is typed, without the digits of the division."""
-    default = default / scale if scale != 1.0 else default
-    return float(f"{default:.9g}") if isinstance(default, float) else default
+def _option_type(item: dataclasses.Field[Any], scale: float) -> Any:
+    if item.metadata["choices"]:
+        return click.Choice(item.metadata["choices"])
+    low, high = (item.metadata[bound] for bound in ("minimum", "maximum"))
+    if type(item.default) not in (int, float) or (low is None and high is None):
+        return type(item.default)
+    low, high = (None if bound is None else _in_typed_unit(bound, scale) for bound in (low, high))
+    return click.FloatRange(low, high) if type(item.default) is float else click.IntRange(low, high)
+
+
+def _in_typed_unit(value: Any, scale: float) -> Any:
+    """A value [SI] in the unit that is typed, without the digits of the division."""
+    value = value / scale if scale != 1.0 else value
+    return float(f"{value:.9g}") if isinstance(value, float) else value
