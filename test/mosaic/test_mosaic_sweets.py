@@ -139,9 +139,14 @@ def test_a_marker_gives_the_scale():
     marker = cv2.aruco.generateImageMarker(dictionary, 3, 80)
     photo[20:140, 20:140] = 235
     photo[40:120, 40:120] = marker[..., None]
-    found = find_sweets(photo, SweetsSettings(marker_m=0.02))
-    assert found.pixels_per_m == pytest.approx(80 / 0.02, rel=0.03)
-    assert len(found.sweets) == 8
+    for method in ("lab", "hough"):
+        found = find_sweets(photo, SweetsSettings(marker_m=0.02, method=method))
+        assert found.pixels_per_m == pytest.approx(80 / 0.02, rel=0.03)
+        middles = np.array([sweet.outline_px.mean(axis=0) for sweet in found.sweets])
+        assert not np.any(np.all((middles > 20) & (middles < 140), axis=1)), (
+            f"{method}: the marker is no sweet"
+        )
+        assert len(found.sweets) == 8, method
 
 
 @pytest.mark.parametrize("level", [235, 20])

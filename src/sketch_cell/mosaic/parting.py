@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from sketch_cell.mosaic.masks import Mask, distance_inside, peaks
 
 EDGE, EDGE_LIGHTNESS = (
     14.0,
@@ -25,8 +27,7 @@ SAME_COLOUR = 16.0  # CIELAB
 SLIVER = 0.25  # of the disc's area: pieces smaller than this may be a gleam, or a letter, of another colour
 LARGEST, SMALLEST = 4.0, 0.35  # area over the disc's
 
-Mask = NDArray[np.uint8]
-Lab = NDArray[np.float32]
+Lab8 = NDArray[np.uint8]  # L * 2.55, a + 128, b + 128
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Piece:
         ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (2.0 * np.sqrt(size) + 0.5)
         return np.asarray(middle + ring @ turn.T, np.float32)
 
+    def moved(self, x: float, y: float) -> Piece:
+        """The same piece, so many pixels to the right and down."""
+        return replace(self, hull=self.hull + np.array([x, y], np.float32))
+
     @property
     def convexity(self) -> float:
         """Share of the hull that is filled, the hull measured to the pixels' outer edges."""
@@ -54,10 +59,11 @@ class Piece:
         return self.area / (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0)
 
 
-def part(mask: Mask, lab: Lab, radius: float) -> list[Piece]:
-    """The sweets of about this radius [pixels] in a mask (H, W) of a photo (H, W, 3), in CIELAB."""
-    labels, flat = _fine_parts(mask, lab, radius)
-    pieces, neighbours = _pieces(labels, flat)
+def part(mask: Mask, lab: Lab8, radius: float) -> list[Piece]:
+    """The sweets of about this radius [pixels] in a mask (H, W) of a photo (H, W, 3), in OpenCV's 8-bit CIELAB."""
+    # Without what is smaller than a sweet: gleams, letters, spots.
+    flat = np.asarray(cv2.medianBlur(lab, max(3, min(255, 2 * int(0.5 * FLATTEN * radius) + 1))), np.uint8)
+    pieces, neighbours = _pieces(_fine_parts(mask, flat, radius), flat)
     disc = np.pi * radius**2
     return [
         piece
@@ -66,43 +72,27 @@ def part(mask: Mask, lab: Lab, radius: float) -> list[Piece]:
     ]
 
 
-def _fine_parts(mask: Mask, lab: Lab, radius: float) -> tuple[NDArray[np.int32], Lab]:
-    """Labels (H, W) from 1 of the parts of a mask between edges of colour and necks of shape; the flattened photo."""
+def _fine_parts(mask: Mask, flat: Lab8, radius: float) -> NDArray[np.int32]:
+    """Labels (H, W) from 1 of the parts of a mask between edges of colour and necks of shape."""
     from skimage.segmentation import watershed
 
-    flat = _flattened(lab, radius)
-    kernel = np.ones((3, 3), np.uint8)
-    change = cv2.subtract(cv2.dilate(flat, kernel), cv2.erode(flat, kernel)) * np.array(
-        [EDGE_LIGHTNESS, 1.0, 1.0], np.float32
-    )
-    cut = np.where(np.einsum("ijk,ijk->ij", change, change) > EDGE**2, 0, mask).astype(np.uint8)
-    distance = np.asarray(cv2.distanceTransform(cut, cv2.DIST_L2, 5), np.float32)
-    points, heights = _peaks(distance, max(1.5, LEAST_PEAK * radius))
+    distance = distance_inside(cv2.bitwise_and(mask, cv2.bitwise_not(_edges(flat))))
+    points, heights = peaks(distance, max(1.5, LEAST_PEAK * radius), 1.0, np.ones((5, 5), np.uint8))
     markers = np.zeros(mask.shape, np.int32)
     markers[points[:, 1], points[:, 0]] = _merged(distance, points, heights) + 1
-    parts = watershed(-distance, markers, mask=cut > 0)
+    parts = watershed(-distance, markers, mask=distance > 0)
     bare = (parts == 0).astype(np.uint8)
     near = np.asarray(cv2.distanceTransform(bare, cv2.DIST_L2, 3)) <= max(LEAST_EXPAND_PX, EXPAND * radius)
-    return np.asarray(watershed(-distance, parts, mask=(mask > 0) & near), np.int32), flat
+    # By watershed again and not to the nearest part, which may lie across a gap.
+    return np.asarray(watershed(-distance, parts, mask=(mask > 0) & near), np.int32)
 
 
-def _flattened(lab: Lab, radius: float) -> Lab:
-    """The photo without what is smaller than a sweet: gleams, letters, spots; by a median filter."""
-    size = min(255, 2 * int(0.5 * FLATTEN * radius) + 1)
-    coded = np.clip(lab * [2.55, 1.0, 1.0] + [0.0, 128.0, 128.0], 0, 255).astype(np.uint8)
-    median = cv2.medianBlur(coded, max(3, size)).astype(np.float32)
-    return np.asarray(
-        (median - np.array([0, 128, 128], np.float32)) / np.array([2.55, 1, 1], np.float32), np.float32
-    )
-
-
-def _peaks(distance: NDArray[np.float32], least: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Local maxima (n, 2) x, y and heights (n,) of a distance transform, at least `least` high."""
-    smooth = cv2.GaussianBlur(distance, (0, 0), 1.0)
-    highest = cv2.dilate(smooth, np.ones((5, 5), np.uint8))
-    y, x = np.nonzero((smooth >= highest - 1e-6) & (distance >= least))
-    order = np.argsort(-smooth[y, x], kind="stable")
-    return np.stack([x, y], axis=1)[order], smooth[y, x][order]
+def _edges(flat: Lab8) -> Mask:
+    """Where (H, W) the colour changes as it does between two sweets."""
+    kernel = np.ones((3, 3), np.uint8)
+    change = cv2.subtract(cv2.dilate(flat, kernel), cv2.erode(flat, kernel)).astype(np.float32)
+    weight = np.array([[EDGE_LIGHTNESS / 2.55, 1.0, 1.0]])
+    return np.asarray(cv2.compare(cv2.transform(change * change, weight**2), EDGE**2, cv2.CMP_GT), np.uint8)
 
 
 def _merged(
@@ -126,7 +116,7 @@ def _root(parent: NDArray[np.int64], i: int) -> int:
     return i
 
 
-def _pieces(labels: NDArray[np.int32], flat: Lab) -> tuple[dict[int, Piece], set[tuple[int, int]]]:
+def _pieces(labels: NDArray[np.int32], flat: Lab8) -> tuple[dict[int, Piece], set[tuple[int, int]]]:
     """The labelled pieces, and which are neighbours (smaller label first)."""
     from scipy.ndimage import find_objects
 
@@ -134,19 +124,23 @@ def _pieces(labels: NDArray[np.int32], flat: Lab) -> tuple[dict[int, Piece], set
     for index, box in enumerate(find_objects(labels)):
         if box is None:
             continue
-        own = labels[box] == index + 1
-        contours, _ = cv2.findContours(own.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        own = (labels[box] == index + 1).astype(np.uint8)
+        contours, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         hull = cv2.convexHull(np.vstack(contours))[:, 0] + np.array([box[1].start, box[0].start])
-        pieces[index + 1] = Piece(
-            hull.astype(np.float32), float(own.sum()), np.median(flat[box][own], axis=0).astype(np.float64)
-        )
-    pairs = set()
+        lightness, a, b, _ = cv2.mean(flat[box], own)
+        colour = np.array([lightness / 2.55, a - 128.0, b - 128.0])
+        pieces[index + 1] = Piece(hull.astype(np.float32), float(np.count_nonzero(own)), colour)
+    return pieces, _neighbours(labels)
+
+
+def _neighbours(labels: NDArray[np.int32]) -> set[tuple[int, int]]:
+    """Pairs of labels, the smaller first, that are at most two pixels apart along a row or column."""
+    pairs: set[tuple[int, int]] = set()
     for step in (1, 2):
         for a, b in ((labels[:, step:], labels[:, :-step]), (labels[step:], labels[:-step])):
             touch = (a != b) & (a > 0) & (b > 0)
-            found = np.unique(np.sort(np.stack([a[touch], b[touch]], axis=1), axis=1), axis=0)
-            pairs |= set(map(tuple, found.tolist()))
-    return pieces, pairs
+            pairs |= set(zip(a[touch].tolist(), b[touch].tolist(), strict=True))
+    return {(min(pair), max(pair)) for pair in pairs}
 
 
 def _joined(pieces: dict[int, Piece], neighbours: set[tuple[int, int]], disc: float) -> list[Piece]:

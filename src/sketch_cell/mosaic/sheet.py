@@ -31,12 +31,12 @@ class Sheet:
 
     def lab(self, width: int, height: int) -> Lab:
         """CIELAB (height, width, 3) of the bare sheet."""
-        c = self.coefficients.astype(np.float32)
-        u = np.linspace(-1, 1, width, dtype=np.float32)
-        v = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-        # One plane at a time: far quicker than arrays whose last axis has three elements.
-        planes = [(a + c1 * u + c3 * u * u) + v * (c2 + c4 * u + c5 * v) for a, c1, c2, c3, c4, c5 in c.T]
-        return np.asarray(cv2.merge(planes), np.float32)
+        u = np.linspace(-1, 1, width)[:, None]
+        v = np.linspace(-1, 1, height)
+        a, c_u, c_v, c_uu, c_uv, c_vv = self.coefficients
+        along = np.stack([a + u * (c_u + u * c_uu), c_v + u * c_uv, np.broadcast_to(c_vv, (width, 3))])
+        down = np.stack([np.ones(height), v, v * v], axis=1).astype(np.float32)
+        return (down @ along.reshape(3, -1).astype(np.float32)).reshape(height, width, 3)
 
     @property
     def coloured(self) -> bool:
@@ -88,10 +88,10 @@ def _commonest(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 def difference_to_sheet(lab: Lab, bare: Lab) -> NDArray[np.float32]:
     """How much each pixel (H, W) differs from the bare sheet in CIELAB, shadows discounted."""
     change = cv2.subtract(lab, bare)
-    lightness, a, b = cv2.split(change)
-    discounted = np.maximum(np.maximum(lightness, -lightness - SHADOW * bare[..., 0]), 0.0)
-    result: NDArray[np.float32] = np.sqrt(discounted * discounted + a * a + b * b)
-    return result
+    lightness, a, b = (cv2.extractChannel(change, plane) for plane in range(3))  # far quicker than split
+    shadow = cv2.addWeighted(lightness, -1.0, cv2.extractChannel(bare, 0), -SHADOW, 0.0)
+    discounted = cv2.max(cv2.max(lightness, shadow), 0.0)
+    return np.asarray(cv2.magnitude(discounted, cv2.magnitude(a, b)), np.float32)
 
 
 def marker_corners(photo: NDArray[np.uint8]) -> NDArray[np.float32] | None:
