@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -171,17 +172,12 @@ class Follower:
         path_px = _bent(bend, fit) + view.window.origin_px
         ends = bend.ways_px[-1]
         covariance_px = ends.T @ fit.covariance @ ends * max(1.0, fit.misfit)
-        sigma = float(np.sqrt(np.linalg.eigvalsh(covariance_px)[-1]))
+        sigma = _largest_sigma(covariance_px)
         tip = self._calibration.screen_from_pixels(path_px[-1:])[0]
+        variances = np.diag(fit.covariance)
         if self._hits:
-            self._gap.learn(
-                prediction,
-                motor,
-                tip,
-                fit.bends,
-                np.sqrt(np.diag(fit.covariance)),
-                np.diag(bend.information) ** -0.5,
-            )
+            assumed = np.diag(bend.information) ** -0.5
+            self._gap.learn(prediction, motor, tip, fit.bends, np.sqrt(variances), assumed)
         else:
             self._gap.found(motor, tip, sigma)
         self._gap.hold(motor[-1], tip)
@@ -189,9 +185,7 @@ class Follower:
         self._agreeing += 1
         self._misses = 0
         self._tip = tip
-        self._sigma_px = np.sqrt(
-            np.diag(fit.covariance)[:2] + (np.diag(fit.covariance)[2:] if self._hits == 1 else 0)
-        )
+        self._sigma_px = np.sqrt(variances[:2] + (variances[2:] if self._hits == 1 else 0))
         self._remember(path_px)
         if fit.misfit < 2.5 and fit.new_ink_px > 3:
             self._learn_darkness(fit.darkness)
@@ -217,6 +211,12 @@ class Follower:
                 self._tail.append(point)
         while len(self._tail) > 24:
             self._tail.popleft()
+
+
+def _largest_sigma(covariance: Floats) -> float:
+    """The standard deviation along the longest axis of a covariance (2, 2)."""
+    (xx, xy), (_, yy) = covariance.tolist()
+    return math.sqrt((xx + yy) / 2 + math.hypot((xx - yy) / 2, xy))
 
 
 def _bent(bend: Bend, fit: StrokeFit) -> Floats:

@@ -40,7 +40,8 @@ class Shake(NamedTuple):
 
     def most_px(self, points_px: Floats) -> float:
         """The largest shift among points (N, 2) of the reference [px]."""
-        return max(float(np.linalg.norm(self.at(point))) for point in points_px)
+        shifts = self.shift_px + (points_px - self.centre_px) @ self.linear.T
+        return float(np.sqrt((shifts**2).sum(axis=1).max()))
 
 
 class Steady:
