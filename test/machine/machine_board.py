@@ -63,11 +63,17 @@ class BoardThread:
                 now = time.monotonic()
                 if self.terminal.fileno() >= 0:
                     self._exchange(now)
-                motor = self.firmware.advance(now - last, now - last)[-1]
+                # In short steps however late this thread is: the board must not miss its switches.
+                steps = max(1, round((now - last) / self._period_s))
+                for _ in range(steps):
+                    self._move((now - last) / steps)
                 last = now
-                x, y = motor + np.array(START_M)
-                self.firmware.limit_pins = (bool(x < 0), bool(y < 0), False)
-                self.firmware.probe_pin = bool(x < self.contact_m[0] or y < self.contact_m[1])
+
+    def _move(self, duration_s: float) -> None:
+        motor = self.firmware.advance(duration_s, duration_s)[-1]
+        x, y = motor + np.array(START_M)
+        self.firmware.limit_pins = (bool(x < 0), bool(y < 0), False)
+        self.firmware.probe_pin = bool(x < self.contact_m[0] or y < self.contact_m[1])
 
     def _exchange(self, now: float) -> None:
         data = self.terminal.read()
