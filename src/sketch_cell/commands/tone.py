@@ -32,7 +32,7 @@ def tone() -> None:
 @click.option("--gcode", type=click.Path(path_type=Path), help="Write the line as G-code too.")
 @settings_options(LineSettings, leave_out=("margin_m",))
 def chart(csv: Path, gcode: Path | None, **options: object) -> None:
-    """Plan the chart as a line and write it to CSV; draw it with `bringup` or from its G-code.
+    """Plan the chart as a line and write it to CSV, which `tone read` needs; draw its G-code on the machine.
 
     Example: sketch-cell tone chart chart.csv --gcode chart.nc
     """
