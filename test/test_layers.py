@@ -20,7 +20,10 @@ CORE = {
     "twin": {"twin", "machine"},
 }
 ROS_PACKAGES = {"rclpy", "launch", "launch_ros", "cv_bridge", "ament_index_python", "rcl_interfaces"}
-TORCH_FILES = {"picture/deblock_net.py", "picture/train_deblock.py", "picture/runtime_torch.py"}
+TORCH_FILES = {
+    f"picture/{name}.py"
+    for name in ("deblock_net", "runtime_torch", "train_deblock", "train_export", "train_optimiser")
+}
 
 
 def imports(path: Path) -> set[str]:

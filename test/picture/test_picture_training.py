@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sketch_cell.errors import InputError  # noqa: E402
-from sketch_cell.picture import train_deblock  # noqa: E402
+from sketch_cell.picture import train_deblock, train_export, train_optimiser, train_stages  # noqa: E402
 from sketch_cell.picture.deblock_net import FAST, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
 from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
     KINDS,
@@ -82,12 +82,12 @@ def test_weights_between_two_sets_are_their_mixture():
 
 
 def test_an_orthogonal_step_has_equal_singular_values():
-    values = torch.linalg.svdvals(train_deblock.orthogonal(torch.randn(20, 70)))
+    values = torch.linalg.svdvals(train_optimiser.orthogonal(torch.randn(20, 70)))
     assert values.min() > 0.6 and values.max() < 1.3
 
 
 def test_the_rate_rises_then_falls_to_nearly_nothing():
-    rates = [train_deblock.rate_at(step, step / 1000, 1e-3) for step in range(1001)]
+    rates = [train_optimiser.rate_at(step, step / 1000, 1e-3) for step in range(1001)]
     peak = int(np.argmax(rates))
     assert peak < 150 and rates[-1] < 1e-5
     assert (np.diff(rates[:peak]) > 0).all() and (np.diff(rates[peak:]) < 0).all()
@@ -114,7 +114,7 @@ def tiny_data(tmp_path_factory):
 
 def test_batches_repeat_with_their_seed_and_step(tiny_data):
     first, again, other = (
-        train_deblock.Batches(tiny_data / "data", train_deblock.STAGES[0], seed)[7] for seed in (1, 1, 2)
+        train_deblock.Batches(tiny_data / "data", train_stages.STAGES[0], seed)[7] for seed in (1, 1, 2)
     )
     assert (first.jpeg == again.jpeg).all() and (first.quality == again.quality).all()
     assert (first.jpeg != other.jpeg).any()
@@ -137,40 +137,37 @@ def test_stronger_damage_is_further_from_the_original():
 
 def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     (tmp_path / "data").symlink_to(tiny_data / "data")
-    for name, value in {
-        "BATCH": 2,
-        "WARM_UP_STEPS": 2,
-        "MEASURED_BATCHES": 1,
-        "CALIBRATION_PATCHES": 1,
-    }.items():
-        monkeypatch.setattr(train_deblock, name, value)
+    monkeypatch.setattr(train_stages, "BATCH", 2)
+    monkeypatch.setattr(train_optimiser, "WARM_UP_STEPS", 2)
+    monkeypatch.setattr(train_deblock, "MEASURED_BATCHES", 1)
+    monkeypatch.setattr(train_export, "CALIBRATION_PATCHES", 1)
     monkeypatch.setattr(train_deblock, "_report", lambda *_: None)
     options = argparse.Namespace(seed=1, layout="fast", minutes={}, photos=tmp_path)
     losses = []
     step = train_deblock._step
     monkeypatch.setattr(train_deblock, "_step", lambda *a: losses.append(step(*a)) or losses[-1])
-    stage = dataclasses.replace(train_deblock.STAGES[0], steps=3)
+    stage = dataclasses.replace(train_stages.STAGES[0], steps=3)
     train_deblock.train_stage(stage, tmp_path, options)
     train_deblock.train_stage(dataclasses.replace(stage, steps=5), tmp_path, options)
     assert len(losses) == 5 and all(math.isfinite(loss) for loss in losses)
-    child = dataclasses.replace(train_deblock.STAGES[1], steps=2)
+    child = dataclasses.replace(train_stages.STAGES[1], steps=2)
     train_deblock.train_stage(child, tmp_path, options)
-    train_deblock.export(tmp_path, tmp_path)
+    train_export.export(tmp_path, tmp_path)
     names = {"fast.onnx", "fast_blind.npz", "fast_grey.npz", "fast_colour.npz"}
     assert {p.name for p in tmp_path.glob("fast*")} == names
 
 
 def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data, monkeypatch):
-    monkeypatch.setattr(train_deblock, "CALIBRATION_PATCHES", 8)
+    monkeypatch.setattr(train_export, "CALIBRATION_PATCHES", 8)
     crops, damage = Crops(tiny_data / "data"), Damage(grey_share=1, double_share=0)
     usual = torch.full((101,), 20.0)
     net = random_net(FAST, sets=2)
-    train_deblock.calibrate(net, crops, damage, usual, seed=3)
+    train_export.calibrate(net, crops, damage, usual, seed=3)
     last = net.kernels[-1].detach().clone()
     with torch.no_grad():
         for part in (net.kernels[-1], net.biases[-1]):
             part *= 4
-    factors = train_deblock.calibrate(net, crops, damage, usual, seed=3)
+    factors = train_export.calibrate(net, crops, damage, usual, seed=3)
     # A random network's changes are worth little, and four times as large no more.
     assert all(0 <= factor <= 0.3 for factor in factors)
     assert torch.allclose(net.kernels[-1], last, atol=1e-4)

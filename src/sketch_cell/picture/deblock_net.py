@@ -64,6 +64,11 @@ LAYOUTS = {layout.name: layout for layout in (FAST, REFERENCE)}
 Weights = list[tuple[Tensor, Tensor]]
 
 
+def planes_of(pictures: NDArray[np.uint8]) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 levels."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+
+
 class DeblockNet(nn.Module):
     """`sets` sets of weights of one layout, with the whitening of input and output beside them."""
 

@@ -26,97 +26,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch_cell.files import whole_file
-from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet
+from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet, planes_of
 from sketch_cell.picture.jpeg import strength_of_quality
 from sketch_cell.picture.quality import matlab_luma
-from sketch_cell.picture.runtime_onnx import write_graph
 from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
-from sketch_cell.picture.weights import KINDS as KINDS_SHIPPED
-from sketch_cell.picture.weights import WeightSets, write_weights
+from sketch_cell.picture.train_export import export
+from sketch_cell.picture.train_optimiser import Muon, rate_at
+from sketch_cell.picture.train_stages import STAGES, Stage, draw_qualities, position_of
 
-# Qualities whose tables each get their own set of weights; between them sets are mixed.
-KNOT_QUALITIES = (5, 10, 20, 35, 55, 80, 95)
-KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
-BATCH = 12
-MOMENTUM = 0.95
 MEASURED_BATCHES = 16
-CALIBRATION_PATCHES = 64
 EMA_DECAY = 0.998
-WARM_UP_STEPS = 100
 CHECKPOINT_PERIOD_S = 60.0
 VALIDATION_PERIOD_S = 240.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One part of the schedule: what is damaged how, from which stage it starts, and for how long."""
-
-    name: str
-    damage: Damage
-    steps: int
-    rate: float
-    parent: str = ""
-
-    @property
-    def sets(self) -> int:
-        return len(KNOT_QUALITIES) if self.parent else 1
-
-
-STAGES = (
-    Stage("blind", Damage(off_grid_share=0.08), 50_000, 4e-3),
-    Stage("grey", Damage(grey_share=1.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
-    Stage("colour", Damage(grey_share=0.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
-)
-
-
-def draw_qualities(rng: np.random.Generator, stage: Stage) -> NDArray[np.int64]:
-    """Qualities (BATCH,): all alike where the stage has a set per strength, else half of them in 5-50."""
-    if stage.parent:
-        # Every second draw is one of the strong compressions, where there is most to repair.
-        position = rng.uniform(0, len(KNOT_QUALITIES) - 1) if rng.random() < 0.5 else rng.uniform(0.8, 3.6)
-        quality = np.interp(position, range(len(KNOT_QUALITIES)), KNOT_QUALITIES)
-        return np.full(BATCH, round(float(quality)), np.int64)
-    return np.where(rng.random(BATCH) < 0.5, rng.integers(5, 51, BATCH), rng.integers(5, 96, BATCH))
-
-
-def position_of(quality: int, sets: int) -> float:
-    """Where the table of `quality` lies among the sets, 0 .. sets - 1."""
-    if sets == 1:
-        return 0.0
-    strength = strength_of_quality(quality)
-    return float(np.interp(-strength, [-s for s in KNOT_STRENGTHS], range(sets)))
-
-
-class Muon:
-    """Momentum whose step is made orthogonal (Jordan et al. 2024); here twice as fast per step as Adam.
-
-    Works on kernels with the sets along the first axis; a set without a gradient stays as it is.
-    """
-
-    def __init__(self, kernels: list[Tensor]) -> None:
-        self.kernels = kernels
-        self.momenta = [torch.zeros_like(kernel) for kernel in kernels]
-
-    @torch.no_grad()
-    def step(self, rate: float) -> None:
-        for kernel, momentum in zip(self.kernels, self.momenta, strict=True):
-            gradient = kernel.grad
-            assert gradient is not None
-            for number in gradient.flatten(1).abs().amax(dim=1).nonzero()[:, 0].tolist():
-                momentum[number].lerp_(gradient[number], 1 - MOMENTUM)
-                ahead = gradient[number].lerp(momentum[number], MOMENTUM).flatten(1)
-                # The factor gives each weight the step that Adam would take at the same rate.
-                scale = 0.2 * max(ahead.shape) ** 0.5
-                kernel[number].sub_(orthogonal(ahead).view_as(kernel[number]), alpha=rate * scale)
-
-
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly `matrix` (rows <= columns) with all singular values set to one, by five Newton-Schulz steps."""
-    x = matrix / (matrix.norm() + 1e-7)
-    for _ in range(5):
-        square = x @ x.T
-        x = 3.4445 * x + (2.0315 * square @ square - 4.7750 * square) @ x
-    return x
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
@@ -144,11 +65,6 @@ class State:
     step: int = 0
     elapsed_s: float = 0.0
     log: dict[str, float] = field(default_factory=dict)
-
-
-def planes_of(pictures: NDArray[np.uint8]) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 levels."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
 
 
 def relative_loss(repaired: Tensor, jpeg: Tensor, clean: Tensor, usual: Tensor) -> Tensor:
@@ -186,13 +102,6 @@ def _root(rows: Tensor, power: float, floor: float) -> Tensor:
     """The symmetric `power` of the rows' covariance; `floor` [levels^2] keeps what is nearly constant quiet."""
     values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
     return (vectors * (values + floor).pow(power)) @ vectors.T
-
-
-def rate_at(step: int, progress: float, peak: float) -> float:
-    """Learning rate at `progress` 0..1 of a stage: a short rise, then half a cosine down to nothing."""
-    # Without the rise the first, coherent steps kill the ReLUs.
-    rise = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return peak * rise * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))) + 1e-6
 
 
 def train_stage(stage: Stage, folder: Path, options: argparse.Namespace) -> None:
@@ -322,53 +231,6 @@ def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], position: float) -> N
         planes = net(planes_of(around[None]), position)[0]
     levels = planes[:, extra : extra + height, extra : extra + width].permute(1, 2, 0)
     return np.clip(np.rint(levels.numpy()), 0, 255).astype(np.uint8)
-
-
-@torch.no_grad()
-def calibrate(net: DeblockNet, crops: Crops, damage: Damage, usual: Tensor, seed: int) -> list[float]:
-    """Scale each set's last layer so that its changes are neither too bold nor too timid; return the factors.
-
-    The factor is the least-squares one for the training's own loss, so no quality loses on average.
-    """
-    rng = np.random.default_rng(seed)
-    margin = net.layout.margin_px
-    inner = (..., slice(margin, -margin), slice(margin, -margin))
-    factors = []
-    for number, quality in enumerate(KNOT_QUALITIES[: net.sets]):
-        batch = crops.batch(rng, np.full(CALIBRATION_PATCHES, quality), damage)
-        jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
-        wanted = (clean - jpeg)[inner]
-        change = net(jpeg, float(number)) - jpeg[inner]
-        weight = 1 / (wanted.square().mean(dim=(1, 2, 3)) + 0.5 * usual[quality])
-        match, power = ((change * part).mean(dim=(1, 2, 3)) for part in (wanted, change))
-        factor = float(((weight * match).sum() / (weight * power).sum()).clamp(0, 1.2))
-        net.kernels[-1][number] *= factor
-        net.biases[-1][number] *= factor
-        factors.append(factor)
-    return factors
-
-
-def export(folder: Path, target: Path, seed: int = 1) -> None:
-    """Write what was trained so far as the package's weights; kinds not yet trained get the blind set."""
-    for kind in KINDS_SHIPPED:
-        stage = kind if (folder / f"{kind}.pt").exists() else "blind"
-        saved = torch.load(folder / f"{stage}.pt", weights_only=True)
-        strengths = KNOT_STRENGTHS if stage != "blind" else (0.0,)
-        net = DeblockNet(LAYOUTS[saved["layout"]], len(strengths))
-        net.load_state_dict(saved["average"])
-        if net.sets > 1:
-            damage = next(s.damage for s in STAGES if s.name == stage)
-            print("Calibrated:", calibrate(net, Crops(folder / "data"), damage, saved["usual"], seed))
-        parts = zip(*(net.folded(number) for number in range(net.sets)), strict=True)
-        sets = WeightSets(
-            tuple(np.stack(part) for part in parts),
-            np.array(strengths),
-            net.layout.dilations,
-            net.layout.unshuffle,
-        )
-        write_weights(target / f"{net.layout.name}_{kind}.npz", sets)
-        if kind == "blind":
-            write_graph(target / f"{net.layout.name}.onnx", sets)
 
 
 def main() -> None:
