@@ -6,6 +6,7 @@ KILTED := .venv-kilted
 SOURCES := $(shell find src launch config resource -type f -not -name '*.pyc') setup.py setup.cfg package.xml
 PHOTO ?=
 LOOP ?= closed
+VIEW ?=
 IMAGES ?=
 # A cell on this machine is seen by this machine only, and finds its own share folder.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -17,8 +18,8 @@ export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: $(VENV)/.compiled ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=closed|open]
-	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP)
+demo: $(VENV)/.compiled $(if $(VIEW),$(VENV)/.view) ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=open] [VIEW=1]
+	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP) $(if $(VIEW),--view)
 
 figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws twice, loop closed and open
 	@$(BIN)/python doc/make_explained.py
@@ -26,7 +27,7 @@ figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws twi
 	@$(BIN)/sketch-cell demo --loop open --output output/figures/open
 	@$(BIN)/python doc/make_figures.py output/figures/closed/astronaut output/figures/open/astronaut
 
-test: lint colcon ## Check style and types, build with colcon, run all tests
+test: lint colcon $(VENV)/.view ## Check style and types, build with colcon, run all tests
 	@$(BIN)/python -m pytest
 
 test-kilted: $(KILTED)/.test ## Run all tests on the wheels of ROS 2 Kilted
@@ -60,6 +61,8 @@ lock: ## Pin every version anew in requirements*.txt (needs uv)
 	  requirements-test.in -o requirements-test.txt
 	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-annotate --no-header \
 	  -c requirements-test.txt requirements.in -o requirements.txt
+	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-annotate --no-header \
+	  -c requirements-test.txt requirements-view.in -o requirements-view.txt
 
 clean: ## Remove the environment and what was built (not output/)
 	rm -rf $(VENV) $(KILTED) build install log src/*.egg-info
@@ -79,6 +82,11 @@ $(VENV)/.environment: requirements.txt
 $(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
 	@echo 'Adding the test tools to .venv (once) ...'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-test.txt -r requirements-torch.txt
+	@touch $@
+
+$(VENV)/.view: requirements-view.txt $(VENV)/.environment
+	@echo 'Adding the live view (rerun, 220 MB to fetch) to .venv (once) ...'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-view.txt
 	@touch $@
 
 $(KILTED)/.test: requirements-kilted.txt requirements-test.txt requirements-torch.txt

@@ -17,6 +17,7 @@ NODES = [
     "stepper_driver",
     "tip_tracker",
     "twin",
+    "view",
 ]
 TEST = ["pytest", "pytest-timeout", "hypothesis"]
 
@@ -36,7 +37,7 @@ setup(
     python_requires=">=3.10",
     # ROS itself comes from the ROS installation or from requirements.txt, never from here.
     install_requires=["setuptools"],
-    extras_require={"test": TEST, "record": ["mcap"]},
+    extras_require={"test": TEST, "record": ["mcap"], "view": ["rerun-sdk"]},
     zip_safe=False,
     maintainer="sketch_cell maintainers",
     maintainer_email="maintainers@example.com",

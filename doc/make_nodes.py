@@ -26,6 +26,7 @@ NODES = (
     "camera_source",
     "twin",
     "recorder",
+    "view",
 )
 # What every ROS node has, and says nothing about ours.
 COMMON = ("/rosout", "/parameter_events", "use_sim_time", "start_type_description_service", "qos_overrides")

@@ -20,6 +20,7 @@ PACKAGE = "sketch_cell"
 # What a person calls the loop -> what the controller calls it.
 LOOPS = {"closed": "camera", "open": "open", "backlash": "backlash", "homing": "homing"}
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+VIEW_PORT, VIEW_STREAM_PORT = 9090, 9876  # rerun's own
 TWIN_START_S = 60.0  # the twin's port and its answer may take so long on a busy computer
 GROUPS = ("machine", "vision", "planning", "display")
 NAMESPACE_PATTERN = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
@@ -37,6 +38,7 @@ class CellSettings(Settings):
     mosaic: bool = setting(False, "lay each photo out of sweets, too: see mosaic/placements")
     queue: bool = setting(False, "draw the photos of a folder one after another, each when a person says so")
     rviz: bool = setting(False, "show the cell in RViz")
+    view: bool = setting(False, "show the cell in a browser, see the address that is told at the start")
     record: str = setting("", "folder to make for a recording of all topics, for replay and ros2 bag")
     namespace: str = setting("", "namespace of the whole cell, also in front of its frames")
     mount_frame: str = setting("", "frame that carries the cell; by default the toy is a root of its own")
@@ -125,13 +127,18 @@ def _recorder(cell: CellSettings) -> list[NodeSpec]:
         raise InputError(
             f"{folder} exists already: name another folder for the recording, or remove it first."
         )
-    _need("mcap", "record")
+    _need("mcap", "record", package="mcap")
     return [NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)]
 
 
-def _need(library: str, extra: str) -> None:
+def _need(library: str, argument: str, package: str) -> None:
     if importlib.util.find_spec(library) is None:
-        raise InputError(f"{extra} needs the library {library}: pip install {library}, or leave {extra} out.")
+        raise InputError(f"{argument} needs {package}: pip install {package}, or leave {argument} out.")
+
+
+def view_url(port: int = VIEW_PORT, stream_port: int = VIEW_STREAM_PORT) -> str:
+    """The address that a browser on this computer shows the live view at."""
+    return f"http://localhost:{port}/?url=rerun%2Bhttp%3A%2F%2Flocalhost%3A{stream_port}%2Fproxy"
 
 
 def managed(nodes: list[NodeSpec]) -> list[NodeSpec]:
@@ -154,6 +161,9 @@ def _display(cell: CellSettings, sim: dict[str, ParameterValue]) -> list[NodeSpe
         mount_pose=cell.mount_pose,
     )
     nodes = []
+    if cell.view:
+        _need("rerun", "view", package="rerun-sdk")
+        nodes.append(NodeSpec("view", "display", parameters=sim, required=False))
     if executable("robot_state_publisher", "robot_state_publisher"):
         parameters = {**sim, "robot_description": description}
         package = "robot_state_publisher"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sketch_cell.bringup import CellSettings, NodeSpec, cell_nodes, managed, parameter_file
+from sketch_cell.bringup import CellSettings, NodeSpec, cell_nodes, managed, parameter_file, view_url
 from sketch_cell.commands.console import console
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import MachineError, SketchCellError
@@ -82,6 +82,8 @@ def _run(processes: CellProcesses, nodes: list[NodeSpec], cell: CellSettings, at
     from sketch_cell.ros.observer import CellObserver
 
     with processes:
+        if cell.view:
+            console.print(f"Live view: {view_url()}", soft_wrap=True)
         observer = CellObserver(cell.namespace)
         try:
             person = Person(observer, processes, {**ORDERS, **(QUEUE_ORDERS if cell.queue else {})})

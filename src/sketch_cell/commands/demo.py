@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file
+from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file, view_url
+from sketch_cell.commands.console import console
 
 
 @click.command()
@@ -18,7 +19,8 @@ from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file
 @click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
 @click.option("--params-file", default="", help="Parameters of all nodes instead of config/twin.yaml.")
 @click.option("--record", default="", help="Folder to make for a recording of all topics (see replay).")
-def demo(photo: Path | None, loop: str, output: Path, params_file: str, record: str) -> None:
+@click.option("--view", is_flag=True, help="Show it live in a browser.")
+def demo(photo: Path | None, loop: str, output: Path, params_file: str, record: str, view: bool) -> None:
     """Draw PHOTO (by default a portrait that scikit-image ships) on the simulated toy.
 
     Leaves pictures, plan and report.json in OUTPUT/<photo name>/.
@@ -34,6 +36,10 @@ def demo(photo: Path | None, loop: str, output: Path, params_file: str, record: 
     with tempfile.TemporaryDirectory(prefix="sketch-cell-") as folder:
         work_folder = Path(folder)
         drawn = photo if photo is not None else default_photo(work_folder)
-        cell = CellSettings(photo=str(drawn.resolve()), loop=loop, params_file=params_file, record=record)
+        cell = CellSettings(
+            photo=str(drawn.resolve()), loop=loop, params_file=params_file, record=record, view=view
+        )
         nodes = cell_nodes(cell, work_folder=work_folder)
+        if view:
+            console.print(f"Live view: {view_url()}", soft_wrap=True)
         Demo(drawn, output, loop, shipped=photo is None).run(nodes, parameter_file(cell))
