@@ -41,23 +41,32 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
 
     # Planning compiles and imports much: only now, when it is needed.
     from sketch_cell.mosaic.default_library import default_library
+    from sketch_cell.mosaic.layout import fit_layout
     from sketch_cell.mosaic.library_files import read_library
     from sketch_cell.mosaic.mosaic import layable, plan_mosaic
     from sketch_cell.mosaic.outputs import make_outputs
-    from sketch_cell.mosaic.stock import read_stock
+    from sketch_cell.mosaic.stock import check_stock, read_stock
     from sketch_cell.picture.read import read_photo
 
     known = read_library(library) if library else default_library()
     colours = layable(known, settings.layout)
     for bare in [colour.name for colour in known if not colour.chips(settings.layout)]:
         console.print(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
-    counts = read_stock(stock, [colour.name for colour in colours]) if stock else None
+    names = [colour.name for colour in colours]
+    counts = read_stock(stock, names) if stock else None
     try:
         pixels = read_photo(photo.read_bytes())
-        with progress("laying sweets", 1.0 if counts is None else 2.0) as advance:
-            plan = plan_mosaic(pixels, colours, settings, stock=counts, progress=advance)
     except OSError as error:
         raise InputError(f"{photo} cannot be read: {error.strerror}. Name a photo.") from error
+    except InputError as error:
+        raise InputError(f"{photo}: {error}") from error
+    if counts is not None:
+        aspect = pixels.shape[1] / pixels.shape[0]
+        board = fit_layout(settings.layout, settings.short_edge, aspect, settings.side_height)
+        check_stock(counts, names, board.sweets, str(stock))
+    try:
+        with progress("laying sweets", 1.0 if counts is None else 2.0) as advance:
+            plan = plan_mosaic(pixels, colours, settings, stock=counts, progress=advance)
     except InputError as error:
         raise InputError(f"{photo}: {error}") from error
     with progress("writing", 1.0) as advance:
