@@ -21,11 +21,9 @@ help: ## List the commands
 demo: $(VENV)/.compiled $(if $(VIEW),$(VENV)/.view) ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=open] [VIEW=1]
 	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP) $(if $(VIEW),--view)
 
-figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws twice, loop closed and open
+figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws three times
 	@$(BIN)/python doc/make_explained.py
-	@$(BIN)/sketch-cell demo --loop closed --output output/figures/closed
-	@$(BIN)/sketch-cell demo --loop open --output output/figures/open
-	@$(BIN)/python doc/make_figures.py output/figures/closed/astronaut output/figures/open/astronaut
+	@$(BIN)/python doc/make_figures.py output/figures
 
 test: lint colcon $(VENV)/.view ## Check style and types, build with colcon, run all tests
 	@$(BIN)/python -m pytest

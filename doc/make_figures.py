@@ -1,14 +1,17 @@
-"""Makes the README's pictures from two finished demos: python doc/make_figures.py CLOSED OPEN (see make figures)."""
+"""Makes the README's pictures from three demos that it runs: python doc/make_figures.py FOLDER (see make figures)."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import skimage.data
 
+from sketch_cell.bringup import CellSettings, parameter_file
 from sketch_cell.files import write_whole
 from sketch_cell.report import Picture, side_by_side
 
@@ -16,8 +19,15 @@ IMAGES = Path(__file__).parent / "images"
 ROWS = ("line_m", "commands", "draw_s", "wall_s", "deviation_rms_mm", "deviation_p95_mm", "deviation_max_mm")
 
 
-def main(closed: Path, opened: Path) -> None:
-    """`closed` and `opened` are the output folders of demos of the same photo with the loop closed and open."""
+FACE = (slice(0, 300), slice(90, 390))
+FACE_CELLS = 64
+
+
+def main(folder: Path) -> None:
+    """Draw a face in fine cells, and the demo's own photo with the loop closed and open; show all three."""
+    face = _demo(folder / "face", "--params-file", str(_fine(folder)), str(_face(folder)))
+    closed, opened = (_demo(folder / loop, "--loop", loop) for loop in ("closed", "open"))
+    _write("hero.jpg", np.hstack([_square(_face(folder)), _square(face / "drawn.png")]), width=1600)
     _write("compare.jpg", _read(closed / "compare.png"), width=1800)
     panels = [
         ("planned", _read(closed / "preview.png")),
@@ -26,10 +36,41 @@ def main(closed: Path, opened: Path) -> None:
     ]
     _write("loops.jpg", side_by_side(panels), width=1800)
     _write("deviation.jpg", _read(closed / "deviation.png"), width=1000)
-    reports = [json.loads((folder / "report.json").read_text()) for folder in (closed, opened)]
+    reports = [json.loads((output / "report.json").read_text()) for output in (closed, opened)]
     print("| | " + " | ".join(f"`LOOP={report['loop']}`" for report in reports) + " |\n|---|---|---|")
     for row in ROWS:
         print(f"| `{row}` | " + " | ".join(f"{report[row]:g}" for report in reports) + " |")
+
+
+def _demo(output: Path, *arguments: str) -> Path:
+    """Run one demo; the folder of its results."""
+    subprocess.run(
+        [sys.executable, "-m", "sketch_cell", "demo", "--output", str(output), *arguments], check=True
+    )
+    return next(output.iterdir())
+
+
+def _face(folder: Path) -> Path:
+    path = folder / "face.png"
+    photo = cv2.cvtColor(skimage.data.astronaut()[FACE], cv2.COLOR_RGB2BGR)
+    write_whole(path, cv2.imencode(".png", photo)[1].tobytes())
+    return path
+
+
+def _fine(folder: Path) -> Path:
+    """The demo's parameters with finer cells."""
+    path = folder / "fine.yaml"
+    text = parameter_file(CellSettings()).read_text()
+    write_whole(path, text.replace("cells: 40", f"cells: {FACE_CELLS}").encode())
+    return path
+
+
+def _square(path: Path) -> Picture:
+    """The middle of a picture, as wide as it is high: a square drawing stands in the middle of the glass."""
+    picture = _read(path)
+    side, beside = picture.shape[0], (picture.shape[1] - picture.shape[0]) // 2
+    square = cv2.resize(picture[:, beside : beside + side], (800, 800), interpolation=cv2.INTER_AREA)
+    return np.asarray(square, np.uint8)
 
 
 def _read(path: Path) -> Picture:
@@ -44,4 +85,4 @@ def _write(name: str, picture: Picture, width: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))
