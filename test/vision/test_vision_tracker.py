@@ -10,6 +10,7 @@ import pytest
 
 from sketch_cell.twin.camera import Camera, CameraSettings
 from sketch_cell.vision.calibration import Lens
+from sketch_cell.vision.following import Follower
 from sketch_cell.vision.tracker import NoTip, Tip, TipTracker, TrackerSettings
 
 TICK_S = 1e-3
@@ -272,3 +273,24 @@ def test_the_plain_methods_find_the_new_ink_too(method):
     errors = errors_px(said, truth)
     assert len(errors) > 30
     assert np.median(errors) < 3.0
+
+
+@pytest.mark.parametrize("spoilt", [{"misfit": 8.0}, {"bends": np.array([10.0, 0.0, 0.0, 0.0])}])
+def test_a_find_that_fits_badly_or_far_from_where_it_should_be_is_no_tip(monkeypatch, spoilt):
+    spoilt_s, fit_well = set(), Follower._fit
+
+    def fit_badly(self, *arguments):
+        """Every sixth image is explained badly, as at the edge of a hand."""
+        fit = fit_well(self, *arguments)
+        if self._time_s % 0.2 > 0.034:
+            return fit
+        spoilt_s.add(self._time_s)
+        return fit._replace(**spoilt)
+
+    monkeypatch.setattr(Follower, "_fit", fit_badly)
+    motor = zigzag()
+    said, truth = follow(motor, dragged(motor))
+    assert len(spoilt_s) > 8
+    assert not [s.stamp_s for s in said if isinstance(s, Tip) and s.stamp_s in spoilt_s]
+    assert len(errors_px(said, truth)) > 10
+    assert errors_px(said, truth).max() < 5.0

@@ -24,6 +24,9 @@ _LOOSE_PX = 2.5  # how far a path may bend that the prediction does not explain
 # New ink must explain the image so much better than none, and so much per pixel of it; where most of it
 # would fall on old ink it cannot.
 _LEAST_GAIN, _GAIN_PER_PX = 25.0, 12.0
+# A hand's edge may be taken for ink once and again elsewhere; two finds agree only if the second is a good fit near
+# where the first puts it. Of 1900 true tips one was beyond (misfit; bends, with lost steps, reach 4 px).
+_MOST_MISFIT, _MOST_BEND_PX = 5.0, 5.0
 _FLOOR_PX = 0.13  # what no fit of one image is better than: pixels, lens, calibration
 
 
@@ -182,7 +185,8 @@ class Follower:
             self._gap.found(motor, tip, sigma)
         self._gap.hold(motor[-1], tip)
         self._hits += 1
-        self._agreeing += 1
+        agrees = fit.misfit < _MOST_MISFIT and float(np.abs(fit.bends).max()) < _MOST_BEND_PX
+        self._agreeing = self._agreeing + 1 if agrees else 1
         self._misses = 0
         self._tip = tip
         self._sigma_px = np.sqrt(variances[:2] + (variances[2:] if self._hits == 1 else 0))
