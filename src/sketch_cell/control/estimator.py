@@ -61,7 +61,7 @@ class EstimatorSettings(Settings):
         0.00072, "stylus travel of one lost electrical cycle", unit="m", minimum=1e-4
     )
     lost_step_evidence: float = setting(
-        16.0, "log-likelihood ratio that proves a lost step", minimum=1.0, maximum=100.0
+        12.0, "log-likelihood ratio that proves a lost step", minimum=1.0, maximum=100.0
     )
 
 
