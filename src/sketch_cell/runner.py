@@ -44,7 +44,7 @@ class CellProcesses:
         self._namespace = namespace.strip("/")
         if self._namespace:
             self._arguments += ["-r", f"__ns:=/{self._namespace}"]
-        self._log_folder = log_folder
+        self.log_folder = log_folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._handlers: dict[signal.Signals, Any] = {}
         self._interrupted = False
@@ -128,7 +128,7 @@ class CellProcesses:
                 process.wait()
 
     def _log(self, name: str) -> Path:
-        return self._log_folder / f"{name}.log"
+        return self.log_folder / f"{name}.log"
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -129,7 +129,10 @@ class Person:
         self._until(lambda: status("state") not in ("", "idle"))
         self._until(lambda: status("state") in ENDS)
         if status("state") != "done":
-            raise SketchCellError(f"the drawing {status('state')}: {status('message')}.")
+            raise SketchCellError(
+                f"the drawing {status('state')}: {status('message')}. What each node said is in "
+                f"{self._processes.log_folder}/."
+            )
 
     def serve(self) -> None:
         """Until the person quits."""
