@@ -43,6 +43,7 @@ class Camera:
         self._rng = np.random.default_rng([seed, 0xCA])
         self._noise = self._rng.standard_normal(_NOISE_BANK, dtype=np.float32)
         self._seen_xy: list[Floats] = []
+        self._coming: list[tuple[Floats, Floats]] = []
         self._waiting_xy: Floats = np.empty((0, 2))
         self._waiting_s: Floats = np.empty(0)
         self._next_frame = 0
@@ -57,8 +58,9 @@ class Camera:
         """The stylus went through stylus_m (n, 2) [m, screen] at times_s (n,) [s], later than before."""
         if len(times_s) == 0:
             return
-        self._waiting_xy = np.concatenate([self._waiting_xy, stylus_m])
-        self._waiting_s = np.concatenate([self._waiting_s, times_s])
+        self._coming.append(
+            (stylus_m, times_s)
+        )  # joined when an image is asked for, and perhaps none ever is
 
     def shake(self) -> None:
         """Turn the toy over: a clean glass; the stylus stays where it is."""
@@ -81,6 +83,7 @@ class Camera:
         drawing = np.full((height, width), 205, np.uint8)
         flip = np.array([pixels_per_m, -pixels_per_m])
         origin = np.array([0.0, s.glass_height_m * pixels_per_m]) - 0.5
+        self._join()
         for xy in self._all_xy():
             _draw(drawing, xy * flip + origin, s.line_width_m * pixels_per_m, 60)
         return drawing
@@ -160,6 +163,7 @@ class Camera:
 
     def _scrape(self, start_s: float) -> None:
         """Bring the ink up to date; the image is the mean over three moments of the exposure."""
+        self._join()
         paths = [self._drawn_until(start_s + share * self.settings.exposure_s) for share in MOMENTS]
         lengths = [len(path) for path in paths]
         touched = None
@@ -172,6 +176,12 @@ class Camera:
             return
         strokes = np.split(pixels, np.cumsum(lengths)[:-1]) if touched else [np.empty((0, 2))] * len(MOMENTS)
         self._clean[region] = self._inked(region, strokes)
+
+    def _join(self) -> None:
+        """Put what came since the last time behind what waits to be drawn."""
+        self._waiting_xy = np.concatenate([self._waiting_xy, *(xy for xy, _ in self._coming)])
+        self._waiting_s = np.concatenate([self._waiting_s, *(times for _, times in self._coming)])
+        self._coming = []
 
     def _drawn_until(self, moment_s: float) -> Floats:
         """The waiting trace up to moment_s (n, 2) [m], from where it ended before; n is 0 where nothing moved."""
