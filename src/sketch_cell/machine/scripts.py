@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SETTLE_S = 0.05  # a board still prints for a moment after its banner
 TRIES = 3  # on a noisy line a command or its answer may arrive damaged
 BANNER_S = 1.5  # most boards take a few milliseconds; after an alarm half a second
+WITHIN_MM = 0.02  # a probe stays within the soft limits by this: places are rounded to whole steps
 NO_RESET = "the board does not answer to a reset"
 NO_GRBL = "no Grbl answers; check the port, the baud rate and the board's power"
 
@@ -204,7 +205,11 @@ def touch_by_probe(driver: DriverCore, axis: int, feed_m_per_s: float) -> Script
     letter = "XY"[axis]
     back_mm = driver.reported_m[axis] * 1000
     low_end = ("left", "lower")[axis] in driver.board.homing_corner
-    target_mm = float(driver.reach_m()[0 if low_end else 1][axis]) * 1000
+    # The step errors taken out since homing have moved the board's limits on the screen.
+    last = driver.touches.get(axis)
+    taken_out_m = last.total_m or 0.0 if last else 0.0
+    end_mm = (float(driver.reach_m()[0 if low_end else 1][axis]) - taken_out_m) * 1000
+    target_mm = end_mm + (WITHIN_MM if low_end else -WITHIN_MM)
     feed = grbl.number(feed_m_per_s * 60_000, 0)
     reply = yield Ask(f"G38.2{letter}{grbl.number(target_mm, 3)}F{feed}", timeout_s=60.0)
     probed = [m for m in reply.messages if isinstance(m, grbl.Parameter) and m.name == "PRB" and m.success]

@@ -70,6 +70,13 @@ class ToySettings(Settings):
     switch_bounce_s: float = setting(
         0.0, "time for which a switch chatters when it closes or opens", unit="s", minimum=0.0, maximum=0.1
     )
+    contact_m: float = setting(
+        0.0015,
+        "how far inside each switch a contact on the probe input closes; 0: none is wired",
+        unit="m",
+        minimum=0.0,
+        maximum=0.01,
+    )
     end_stop_m: float = setting(0.012, "how far beyond the glass the end stops are", unit="m", minimum=0.0)
 
 
@@ -176,6 +183,12 @@ class Toy:
                 self._chatters_until_s[axis] = self._elapsed_s + self.settings.switch_bounce_s
             self._closed[axis] = closed
         return self._contact(0), self._contact(1)
+
+    def probe_contact(self) -> bool:
+        """Whether an axis touches the contact on the probe input: both are wired to it, so either may be."""
+        inside_m, settings = self.settings.contact_m, self.settings
+        closes_m = np.array([settings.switch_x_m, settings.switch_y_m]) + inside_m
+        return bool(inside_m > 0.0 and np.any(self._stylus_m < closes_m))
 
     def _contact(self, axis: int) -> bool:
         if self._elapsed_s < self._chatters_until_s[axis]:

@@ -98,6 +98,7 @@ class World:
         self._remember(stylus_m, times_s)
         x, y = self.toy.limit_switches()
         self.firmware.limit_pins = (x, y, False)
+        self.firmware.probe_pin = self.toy.probe_contact()
 
     def _remember(self, stylus_m: Array, times_s: Array) -> None:
         """Add to the trace; of a stylus that stands, only where it last stood, however long it does."""
