@@ -141,7 +141,7 @@ def picture(path: Path, drawing: Any, title: str) -> None:
     import matplotlib.pyplot as plt
 
     found = drawing.deviation
-    figure, axes = plt.subplots(figsize=(7, 6), dpi=80)
+    figure, axes = plt.subplots(figsize=(7, 6), dpi=72)
     x, y = found.trace_xy_m[::3].T * 1e3
     dots = axes.scatter(x, y, c=found.trace_to_line_m[::3] * 1e3, s=0.15, vmin=0, vmax=0.6, cmap="turbo")
     figure.colorbar(dots, label="distance to the planned line [mm]")
