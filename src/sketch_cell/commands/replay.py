@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sketch_cell.ros.player import Player
 
 READY_WITHIN_S = 60.0
-LISTENERS_WITHIN_S = 0.5  # who listens already is found by then
+LISTENERS_WITHIN_S = 1.5  # who listens already is found by then
 LAST_WORDS_S = 0.5
-LOOK_S = 0.05
+LOOK_S, DRIVER_LOOK_S = 0.05, 0.2
 # Node -> what it reads, which must be in the recording, and what it says itself in place of the recording.
 READS = {
     "tip_tracker": ("camera/image_raw", "camera/camera_info", "joint_states"),
@@ -110,8 +110,8 @@ class Replay:
         self._names = [node.name for node in nodes]
         self._only = {topic.removeprefix(bag.namespace).strip("/") for topic in topics}
         self._recorded: dict[str, list[bytes]] = {COMPARED[name]: [] for name in self._names}
-        self._job = "idle"
-        self._checked_s = 0.0
+        self._job, self._words = "idle", "nothing"
+        self._checked_s = self._looked_s = 0.0
 
     def run(self, processes: CellProcesses, namespace: str) -> None:
         """Play to the end; raises `InputError`, or `SketchCellError` where a node did not take part."""
@@ -123,15 +123,27 @@ class Replay:
             try:
                 for topic in player.missing:
                     console.print(f"{topic} is not played: its type is not installed here.")
-                player.listen(self._recorded)
-                self._wait(player, processes, namespace)
+                player.listen(
+                    [*self._recorded, *(["job/status"] if "drawing_controller" in self._names else [])]
+                )
+                self._wait(player, processes)
                 self._play(player, processes)
             finally:
                 player.close()
         self._report(player)
 
-    def _wait(self, player: Player, processes: CellProcesses, namespace: str) -> None:
-        """Until every node that computes again hears all it needs; no driver may be there."""
+    def _check(self, player: Player, processes: CellProcesses) -> None:
+        """Every node lives, and no driver is there, or came since."""
+        processes.check()
+        if time.monotonic() - self._looked_s > DRIVER_LOOK_S:
+            self._looked_s = time.monotonic()
+            if player.has_node(DRIVER):
+                raise InputError(
+                    f"a {DRIVER} runs in {player.namespace}: it would obey. Choose another --namespace."
+                )
+
+    def _wait(self, player: Player, processes: CellProcesses) -> None:
+        """Until every node that computes again hears all it needs."""
         needs: set[str] = set()
         for name in self._names:
             computed = "tip_tracker" in self._names
@@ -141,11 +153,7 @@ class Replay:
         begin_s, patience_s = time.monotonic(), READY_WITHIN_S if needs else LISTENERS_WITHIN_S
         while time.monotonic() - begin_s < patience_s:
             player.spin(LOOK_S)
-            processes.check()
-            if player.has_node(DRIVER):
-                raise InputError(
-                    f"a {DRIVER} runs in /{namespace} and would obey: choose another --namespace."
-                )
+            self._check(player, processes)
             if needs and player.heard(needs):
                 return
         if needs:
@@ -157,10 +165,10 @@ class Replay:
             if time.monotonic() - self._checked_s > LOOK_S:
                 self._checked_s = time.monotonic()
                 player.spin(0.0)
-                processes.check()
+                self._check(player, processes)
             while (left_s := until_s - time.monotonic()) > 0:
                 time.sleep(min(left_s, LOOK_S))
-                processes.check()
+                self._check(player, processes)
 
         seconds = (self._bag.last_ns - self._bag.first_ns) * 1e-9 / self._rate
         with progress(f"playing {seconds:.0f} s", self._bag.messages) as advance:
@@ -175,15 +183,19 @@ class Replay:
         if topic in self._recorded:
             self._recorded[topic].append(data)
         if topic == "job/status" and "drawing_controller" in self._names:
-            from sketch_cell.ros.replay_figures import job_state
+            from sketch_cell.ros.replay_figures import job_state, job_words
 
+            self._words = job_words(data)
             before, self._job = self._job, job_state(data)
             if (before, self._job) in BEGINNINGS:
                 player.draw()
 
     def _report(self, player: Player) -> None:
-        from sketch_cell.ros.replay_figures import tips_alike, waypoints_alike
+        from sketch_cell.ros.replay_figures import job_words, tips_alike, waypoints_alike
 
+        if "drawing_controller" in self._names:
+            again = job_words(player.said["job/status"][-1]) if player.said["job/status"] else "nothing"
+            console.print(f"job: {self._words} recorded, {again} again.")
         for reason in player.refusals():
             console.print(f"the controller refused to draw: {reason}")
         for name in self._names:

@@ -27,6 +27,10 @@ NEVER = {"rosout", "parameter_events"}
 CLOCK = "clock"
 CLOCK_PERIOD_NS = 10_000_000
 LATCHED_DEPTH, DEPTH = 10, 200
+# A node may hear messages of two topics in either order. The state of the driver decides what others mean, and a
+# short one was there for a single message: time stands still before and after it, until all have been heard.
+DECISIVE = {"stepper_driver/state"}
+SETTLE_S = 0.1
 
 
 class Player:
@@ -76,10 +80,14 @@ class Player:
         """Whether somebody listens to every one of these topics."""
         return all(self._publishers[name].get_subscription_count() for name in names)
 
+    @property
+    def namespace(self) -> str:
+        """Where it plays, such as /replay."""
+        return str(self._node.get_namespace())
+
     def has_node(self, name: str) -> bool:
         """Whether such a node runs in the namespace of the replay."""
-        own = self._node.get_namespace()
-        return (name, own) in self._node.get_node_names_and_namespaces()
+        return (name, self.namespace) in self._node.get_node_names_and_namespaces()
 
     def listen(self, names: Iterable[str]) -> None:
         """Keep in `said` the messages that the nodes of the replay publish on these topics of the bag."""
@@ -115,9 +123,15 @@ class Player:
             meanwhile(due_s - time.monotonic())
             self._tick(message.received_ns)
             yield message
-            publisher = self._publishers.get(self.relative(message.topic))
-            if publisher is not None:
-                publisher.publish(message.data)
+            name = self.relative(message.topic)
+            publisher = self._publishers.get(name)
+            if publisher is None:
+                continue
+            settle_s = SETTLE_S if name in DECISIVE else 0.0
+            meanwhile(settle_s)
+            publisher.publish(message.data)
+            meanwhile(settle_s)
+            begin_s += 2 * settle_s
 
     def _tick(self, received_ns: int) -> None:
         """A real machine has no /clock: here it is the time when each message came."""

@@ -43,6 +43,12 @@ def job_state(data: bytes) -> str:
     return values.get("state", "")
 
 
+def job_words(data: bytes) -> str:
+    """The state in a serialised job/status, with the reason where there is one."""
+    state, reason = job_state(data), deserialize_message(data, DiagnosticStatus).message
+    return state if reason in ("", state) else f"{state} ({reason})"
+
+
 def tips_alike(recorded: Sequence[bytes], again: Sequence[bytes]) -> Likeness:
     """From serialised PoseWithCovarianceStamped messages."""
     before, now = _tips(recorded), _tips(again)
