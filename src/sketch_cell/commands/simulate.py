@@ -10,8 +10,8 @@ import click
 
 from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.options import settings_from, settings_options
+from sketch_cell.commands.table import read_table
 from sketch_cell.drawing.settings import LineSettings
-from sketch_cell.errors import InputError
 from sketch_cell.files import write_whole
 from sketch_cell.machine.motion import MotionSettings
 
@@ -130,7 +130,7 @@ def read_line(source: Path, cells: int) -> NDArray[np.float64]:
     Raises `InputError` for a file that is neither.
     """
     if source.suffix.lower() == ".csv":
-        return _read_csv(source)
+        return read_table(source, "x_m,y_m", "linify --csv")
     from sketch_cell.drawing.plan import plan_line
     from sketch_cell.picture.read import read_photo
     from sketch_cell.picture.source import PictureSettings, load_photo_file
@@ -138,24 +138,6 @@ def read_line(source: Path, cells: int) -> NDArray[np.float64]:
     limit = PictureSettings().max_megapixels
     photo = read_photo(load_photo_file(source, limit), limit)
     return plan_line(photo, LineSettings(cells=cells)).xy
-
-
-def _read_csv(source: Path) -> NDArray[np.float64]:
-    import numpy as np
-
-    try:
-        with source.open() as lines:
-            header = lines.readline().strip().replace(" ", "")
-            points = np.loadtxt(lines, delimiter=",", ndmin=2)
-    except OSError as error:
-        raise InputError(f"{source} cannot be read: {error.strerror}. Check its name.") from error
-    except ValueError as error:
-        raise InputError(f"{source} is not a planned line: {error}. Make one with linify --csv.") from error
-    if header != "x_m,y_m" or points.shape[1:] != (2,) or len(points) < 2:
-        raise InputError(
-            f"{source} is not a planned line with the header x_m,y_m. Make one with linify --csv."
-        )
-    return points
 
 
 def _sentence(figures: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sketch_cell.commands.console import console
 from sketch_cell.commands.options import settings_from, settings_options
+from sketch_cell.commands.table import read_table
 from sketch_cell.drawing.export import csv_text, gcode_text
 from sketch_cell.drawing.plan import plan_line
 from sketch_cell.drawing.settings import LineSettings
@@ -79,18 +80,3 @@ def read_tone_file(path: Path) -> MeasuredTone:
     """The curve of a file that `tone read` wrote; raises `InputError` for any other file."""
     predicted, observed = read_table(path, HEADER, "tone read").T.tolist()
     return MeasuredTone(tuple(predicted), tuple(observed))
-
-
-def read_table(path: Path, header: str, maker: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Two columns (N, 2) of a CSV file with this header; raises `InputError` for any other file."""
-    try:
-        with path.open() as lines:
-            found = lines.readline().strip().replace(" ", "")
-            table = np.loadtxt(lines, delimiter=",", ndmin=2)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not a table of numbers. Make one with {maker}.") from error
-    if found != header or table.shape[1:] != (2,) or len(table) < 2:
-        raise InputError(f"{path} is not a table with the header {header}. Make one with {maker}.")
-    return table

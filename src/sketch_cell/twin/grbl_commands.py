@@ -13,7 +13,7 @@ from sketch_cell.twin.grbl_words import filter_line, read_number
 
 Answer = Generator[Sleep, None, int]
 
-INVALID, NUMBER, NEGATIVE, DISABLED, NOT_IDLE, LOCKED, OVERFLOW = 3, 2, 4, 5, 8, 9, 11
+INVALID, NUMBER, DISABLED, NOT_IDLE, LOCKED, OVERFLOW = 3, 2, 5, 8, 9, 11
 
 
 class Commands:
