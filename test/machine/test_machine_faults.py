@@ -501,6 +501,23 @@ def test_sleep_and_wake() -> None:
     assert pair.driver.state is DriverState.IDLE
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_pause_of_the_driver_is_not_a_dead_controller(alive: bool) -> None:
+    pair = Pair().ready()
+    times = pair.now_s + 0.5 + np.arange(200) * 0.05
+    pair.driver.append(times, np.stack([0.01 + np.arange(200) * 5e-4, np.full(200, 0.01)], axis=1), 0.01)
+    pair.run(2.0)
+    assert pair.driver.state is DriverState.RUNNING
+    pair.alive = alive
+    # A busy computer lets the driver stand still; then it looks at the port before it reads its messages.
+    pair.now_s += 0.4
+    pair.firmware.receive(pair.driver.transmit(pair.now_s))
+    assert pair.driver.state is DriverState.RUNNING, "what came in the pause is yet to be read"
+    pair.run(0.2)
+    moving = pair.driver.state is DriverState.RUNNING
+    assert moving is alive, "a dead controller is noticed within 0.25 s of looking" + pair.said()
+
+
 def test_touching_a_switch_measures_lost_steps() -> None:
     pair = Pair().ready()
     lost_m = 0.0

@@ -202,7 +202,7 @@ class DriverCore:
     def forget_motion(self) -> None:
         """Nothing is queued, sent or moving any more."""
         self.stream.forget()
-        self._fresh_s = self.wire.steady_s
+        self._silent_s = 0.0
 
     def stands_held(self) -> None:
         """A hold is complete."""
@@ -215,7 +215,7 @@ class DriverCore:
         self.wire.urgent(grbl.RESUME)
         self.questions.outdate()
         self.resumes_left, self._resume_when_held = repeats, False
-        self._fresh_s = self.wire.steady_s
+        self._silent_s = 0.0
         self.become(DriverState.RUNNING if self.stream.busy else DriverState.IDLE, "resumed")
 
     def fault(self, reason: str) -> None:
@@ -250,8 +250,10 @@ class DriverCore:
     # -- bookkeeping --
 
     def _time(self, now_s: float, steady_s: float | None = None) -> None:
-        self.wire.now_s = now_s
+        before_s, self.wire.now_s = self.wire.steady_s, now_s
         self.wire.steady_s = now_s if steady_s is None else steady_s
+        # A pause of the driver's own counts for half of the dead man's time at most: what came in it is yet to be read.
+        self._silent_s += min(self.wire.steady_s - before_s, 0.5 * self.settings.deadman_s)
 
     def _refusal(self, wish: str) -> MachineError:
         advice = ADVICE.get(self.state, "wait, or stop it first")
@@ -279,7 +281,7 @@ class DriverCore:
         asked = self.questions.asked_s is not None and wire.script is None
         if asked and quiet_s > self.settings.link_timeout_s:
             self.link_lost(f"the board has been silent for {quiet_s:.1f} s")
-        elif deadman_s and self.state is DriverState.RUNNING and wire.steady_s - self._fresh_s > deadman_s:
+        elif deadman_s and self.state is DriverState.RUNNING and self._silent_s > deadman_s:
             self.say(
                 "error", f"No trajectory for {deadman_s:g} s: feed hold. Resume when the controller is back."
             )

@@ -60,7 +60,7 @@ class GrblDriver(DriverCore):
         begins a new timeline.
         """
         if np.ndim(time_s) and len(time_s) == 0:  # type: ignore[arg-type]
-            self._fresh_s = self.wire.steady_s
+            self._silent_s = 0.0
             return
         if self.state not in READY:
             raise self._refusal("move")
@@ -77,7 +77,7 @@ class GrblDriver(DriverCore):
             self.stream.begin(float(times[0]), points[0], self.reported_m, self.wire.now_s)
         elif self.state is DriverState.IDLE and self.stream.ran_dry:
             self.statistics.starved += 1
-        self._fresh_s = self.wire.steady_s
+        self._silent_s = 0.0
         self.stream.queue(times, points, feeds)
         self.become(DriverState.RUNNING, "moving")
 

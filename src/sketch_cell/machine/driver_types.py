@@ -30,7 +30,7 @@ class DriverSettings(Settings):
     )
     deadman_s: float = setting(
         0.25,
-        "age of the last append after which motion is held; 0 is never",
+        "silence of the controller after which motion is held; 0 is never",
         unit="s",
         minimum=0.0,
         maximum=10.0,
