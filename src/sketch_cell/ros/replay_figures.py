@@ -39,14 +39,20 @@ class Likeness:
 
 def job_state(data: bytes) -> str:
     """The state in a serialised job/status."""
-    values = {pair.key: pair.value for pair in deserialize_message(data, DiagnosticStatus).values}
-    return values.get("state", "")
+    return _job_values(deserialize_message(data, DiagnosticStatus)).get("state", "")
 
 
 def job_words(data: bytes) -> str:
-    """The state in a serialised job/status, with the reason where there is one."""
-    state, reason = job_state(data), deserialize_message(data, DiagnosticStatus).message
-    return state if reason in ("", state) else f"{state} ({reason})"
+    """State and progress in a serialised job/status, with the reason where there is one."""
+    status = deserialize_message(data, DiagnosticStatus)
+    values = _job_values(status)
+    state, progress = values.get("state", ""), float(values.get("progress") or 0.0)
+    reason = f" ({status.message})" if status.message not in ("", state) else ""
+    return f"{state} at {100 * progress:.0f} %{reason}"
+
+
+def _job_values(status: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
 
 
 def tips_alike(recorded: Sequence[bytes], again: Sequence[bytes]) -> Likeness:
