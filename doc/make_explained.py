@@ -267,7 +267,7 @@ def tutorial() -> None:
         Image.fromarray(data.chelsea()).save(folder / "cat.jpg", quality=12)
         Image.fromarray(data.coffee()).save(folder / "coffee.jpg", quality=95)
         for line in lines:
-            if line.split()[1] not in ("demo", "simulate"):
+            if line.split()[1] not in ("demo", "simulate", "replay"):
                 program = f"{shlex.quote(sys.executable)} -m sketch_cell "
                 subprocess.run(line.replace("sketch-cell ", program, 1), shell=True, cwd=folder, check=True)
         _shrink(folder / "repair.png", "tutorial_repair.jpg", 900)
