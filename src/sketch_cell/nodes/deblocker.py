@@ -75,7 +75,11 @@ class DeblockerNode(Node):
         begin_s = time.monotonic()
         try:
             image = repair_file_bytes(
-                file.array.tobytes(), self._deblocker, self._settings.max_megapixels, self._settings.strength
+                file.array.tobytes(),
+                self._deblocker,
+                self._settings.max_megapixels,
+                self._settings.strength,
+                resaved=not self._settings.stream,
             )
         except InputError as error:
             self.get_logger().error(f"{file.frame}: {error}")

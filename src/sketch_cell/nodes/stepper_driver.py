@@ -47,7 +47,7 @@ class NodeSettings(Settings):
         0.0, "time a port may take to appear", unit="s", minimum=0.0, maximum=600.0, read_only=True
     )
     pump_period_s: float = setting(
-        0.01, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
+        0.012, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
     )
     publish_period_s: float = setting(
         0.04, "time between joint states", unit="s", minimum=0.005, maximum=0.05, read_only=True

@@ -38,18 +38,23 @@ class Deblocker:
         self._networks: OrderedDict[tuple[str, float], Network] = OrderedDict()
 
     def repair(
-        self, image: Image, luma_table: NDArray[np.int64] | None = None, strength: float = 1.0
+        self,
+        image: Image,
+        luma_table: NDArray[np.int64] | None = None,
+        strength: float = 1.0,
+        *,
+        resaved: bool = True,
     ) -> Image:
         """A repaired copy of `image`, uint8 (H, W, 3) RGB or (H, W) grey, of any size.
 
         `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid starts
         at its first pixel. Without one, the table and grid are looked for in the pixels, and where they cannot be
         found the picture is repaired blindly and half way. A JPEG that was a coarser JPEG before, on whatever
-        grid, is repaired as that one, too. `strength` 0..1 blends from the JPEG to the repair.
+        grid, is repaired as that one, unless not `resaved`: a camera's JPEGs never are. `strength` 0..1 blends from the JPEG to the repair.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
-        trace = traced_jpeg(image, luma_table)
+        trace = traced_jpeg(image, luma_table) if resaved or luma_table is None else None
         if trace is None:
             share = 1.0 if luma_table is not None else UNTRACED_SHARE
             return self.repair_on_grid(image, luma_table, share * strength)

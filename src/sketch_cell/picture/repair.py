@@ -17,23 +17,28 @@ HIGHEST_QUALITY = 97
 
 
 def repair_file_bytes(
-    data: bytes, deblocker: Deblocker, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS, strength: float = 1.0
+    data: bytes,
+    deblocker: Deblocker,
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
+    strength: float = 1.0,
+    *,
+    resaved: bool = True,
 ) -> Image:
     """The repaired, upright sRGB picture, uint8 (H, W, 3) or grey (H, W), of a file's bytes.
 
     A JPEG is repaired by the networks for its own quantisation table, a lossless file by the blind one (it may
-    have been a JPEG before). Raises `InputError` as `read_photo` does.
+    have been a JPEG before); `resaved` as in `Deblocker.repair`. Raises `InputError` as `read_photo` does.
     """
     photo = open_photo(data, max_megapixels)
-    return np.asarray(finished(repaired(photo, deblocker, strength)), np.uint8)
+    return np.asarray(finished(repaired(photo, deblocker, strength, resaved=resaved)), np.uint8)
 
 
-def repaired(photo: Photo, deblocker: Deblocker, strength: float = 1.0) -> Photo:
+def repaired(photo: Photo, deblocker: Deblocker, strength: float = 1.0, *, resaved: bool = True) -> Photo:
     """`photo` in 8 bits with JPEG damage repaired, on the same pixel grid."""
     pixels = in_eight_bits(photo.pixels)
     if needs_repair(photo):
         table = photo.jpeg.luma_table if photo.jpeg is not None else None
-        pixels = deblocker.repair(pixels, table, strength)
+        pixels = deblocker.repair(pixels, table, strength, resaved=resaved)
     return replace(photo, pixels=pixels)
 
 
