@@ -50,7 +50,8 @@ class Deblocker:
         `luma_table` (8, 8) is the quantisation table of the JPEG that `image` was decoded from, whose grid starts
         at its first pixel. Without one, the table and grid are looked for in the pixels, and where they cannot be
         found the picture is repaired blindly and half way. A JPEG that was a coarser JPEG before, on whatever
-        grid, is repaired as that one, unless not `resaved`: a camera's JPEGs never are. `strength` 0..1 blends from the JPEG to the repair.
+        grid, is repaired as that one, unless `resaved` is false: a camera's JPEGs never are. `strength` 0..1
+        blends from the JPEG to the repair.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise ValueError(f"image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
