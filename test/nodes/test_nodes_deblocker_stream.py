@@ -25,7 +25,7 @@ def frame(level: int) -> bytes:
 def test_the_newest_frame_wins_and_drops_are_counted(spinner, monkeypatch):
     begun, free = threading.Event(), threading.Event()
 
-    def slow(data, *_):
+    def slow(data, *_, **__):
         begun.set()
         assert free.wait(20)
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
