@@ -40,14 +40,14 @@ class StepperReports:
         if (self._driver.state, self._driver.reason) != self._told:
             self._tell_state()
             self._next_executed_s = now_s
-        if self._next_motion_s - 1.0 < now_s < self._next_motion_s:
+        if _too_early(now_s, self._next_motion_s):
             return False
         # Counted on from when it was due: a timer that is a moment early must not cost a whole period.
         on_time = now_s - self._next_motion_s < self._period_s
         self._next_motion_s = (self._next_motion_s if on_time else now_s) + self._period_s
         joints, executed = motion_messages(self._driver.motion(now_s), self._knobs)
         self._joints.publish(joints)
-        if not (self._driver.rests and self._next_executed_s - 1.0 < now_s < self._next_executed_s):
+        if not (self._driver.rests and _too_early(now_s, self._next_executed_s)):
             self._next_executed_s = now_s + REST_PERIOD_S
             self._executed.publish(executed)
         return True
@@ -76,3 +76,8 @@ class StepperReports:
 
     def _level(self) -> bytes:
         return LEVELS.get(health(self._driver), DiagnosticStatus.ERROR)
+
+
+def _too_early(now_s: float, due_s: float) -> bool:
+    """Whether something is not due yet; far too early means that the clock was set back: then it is due."""
+    return due_s - 1.0 < now_s < due_s
