@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -171,14 +172,17 @@ def test_the_driver_hears_of_the_controller_while_the_board_works_off_its_queue(
     assert cell.driver.keepalives > 5
 
 
-def test_a_job_that_failed_goes_on_from_the_journal(cell: Cell, tmp_path) -> None:
-    journal = tmp_path / "journal.json"
+def pause_with_journal(cell: Cell, journal: FilePath) -> None:
     cell.controller.set_parameters([Parameter("journal", value=str(journal))])
     cell.ready()
     cell.ask("draw")
     cell.until(lambda: cell.driver.done_s > 0.3)
     cell.ask("pause")
     cell.until(journal.exists)
+
+
+def test_a_job_that_failed_goes_on_from_the_journal(cell: Cell, tmp_path) -> None:
+    pause_with_journal(cell, tmp_path / "journal.json")
     cell.ask("abort")
     cell.until(lambda: cell.state() == "failed")
     cell.driver.say("unhomed")
@@ -190,14 +194,8 @@ def test_a_job_that_failed_goes_on_from_the_journal(cell: Cell, tmp_path) -> Non
 
 
 def test_another_controller_goes_on_from_the_journal(spinner, tmp_path) -> None:
-    journal = tmp_path / "journal.json"
-    cell = Cell(spinner)
-    cell.controller.set_parameters([Parameter("journal", value=str(journal))])
-    cell.ready()
-    cell.ask("draw")
-    cell.until(lambda: cell.driver.done_s > 0.3)
-    cell.ask("pause")
-    cell.until(journal.exists)
+    journal, cell = tmp_path / "journal.json", Cell(spinner)
+    pause_with_journal(cell, journal)
     cell.controller.destroy_node()
 
     second = spinner.add(DrawingControllerNode())
