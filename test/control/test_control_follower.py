@@ -64,7 +64,7 @@ def test_a_change_of_offset_is_spread_along_the_line() -> None:
     u_y, along = np.array(follower.path.u_y), np.array(follower.path.along_m)
     slope = np.abs(np.diff(u_y)) / np.maximum(np.diff(along), 1e-12)
     assert sent[0].max() == sent[0].min()
-    assert slope.max() == pytest.approx(0.08, rel=1e-6)
+    assert slope.max() == pytest.approx(FollowerSettings().slew, rel=1e-6)
     assert u_y[-1] == pytest.approx(0.05 - 0.00072)
 
 

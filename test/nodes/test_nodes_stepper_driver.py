@@ -119,9 +119,9 @@ def test_homes_moves_and_tells_where_it_is(cell: Cell, board: BoardThread) -> No
 def test_joint_states_come_at_rest_too_but_progress_is_no_news_there(cell: Cell, board: BoardThread) -> None:
     cell.until(lambda: cell.state == "unhomed")
     cell.joints.clear(), cell.executed.clear()
-    cell.until(lambda: len(cell.joints) == 50)
+    cell.until(lambda: len(cell.joints) == 20)
     stamps_s = [joints.header.stamp.sec + joints.header.stamp.nanosec * 1e-9 for joints in cell.joints]
-    assert np.median(np.diff(stamps_s)) < 0.07
+    assert np.median(np.diff(stamps_s)) < 0.15
     assert len(cell.executed) <= 6
 
 

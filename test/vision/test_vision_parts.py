@@ -134,6 +134,20 @@ def test_the_predicted_tip_stands_within_the_gap_and_follows_at_its_end():
     assert back.path_m[-1] == pytest.approx([0.051, 0.05])
 
 
+def test_finds_that_were_not_believed_are_forgotten_in_doubt():
+    gap = Gap(0.002, SCALE)
+    motor = np.array([[0.05, 0.05], [0.052, 0.052]])
+    gap.found(motor, motor[-1] - 0.0008, 0.1)
+    gap.believe()
+    believed = gap.limits_m()
+    gap.found(motor, motor[-1] - 0.014, 0.1)  # a hand's edge
+    assert np.abs(np.subtract(gap.limits_m(), believed)).max() > 0.005
+    gap.doubt()
+    assert np.allclose(gap.limits_m(), believed)
+    gap.found(motor, motor[-1] - 0.0008 - 0.00072, 0.1)  # lost steps are still learnt at once
+    assert np.abs(gap.limits_m()[1] - 0.00152).max() < 0.0003
+
+
 @hypothesis_settings(deadline=None, max_examples=20)
 @given(true_mm=st.floats(0.9, 2.8), offset_mm=st.floats(-0.7, 0.7))
 def test_the_gap_is_learnt_from_a_few_reversals(true_mm, offset_mm):

@@ -86,7 +86,7 @@ def run_figures(
 
     shown = 0.0
 
-    def watch(outputs: Any) -> None:
+    def watch(_: Any, outputs: Any) -> None:
         nonlocal shown
         if advance and outputs.status.progress > shown + 0.005:
             advance(outputs.status.progress - shown)

@@ -66,7 +66,6 @@ class Drawing:
     jumps_found: int
     losses_along_m: list[float]
     starved: int
-    tip_error_m: Array
     frames: int
 
 
@@ -88,7 +87,7 @@ class Cell:
         )
         self.job = Job(line_m, settings.control, settings.estimator, settings.follower, motion)
         self.events: list[str] = []
-        self.tip_error_m: list[float] = []
+        self.tips_s: list[float] = []  # stamps of the images in which the tip was seen
         self.frames = 0
         self._stepped_s: list[float] = []
         self._on_line: list[bool] = []
@@ -145,6 +144,7 @@ class Cell:
             tip = self.tracker.track(frame.image, frame.stamp_s)
             if isinstance(tip, Tip):
                 tips.append(TipSeen(tip.stamp_s, tip.xy_m, tip.covariance_m2))
+                self.tips_s.append(tip.stamp_s)
         return tuple(tips)
 
 
@@ -152,7 +152,7 @@ def draw(
     line_m: Array,
     settings: CellSettings,
     seed: int,
-    watch: Callable[[JobOutputs], None] | None = None,
+    watch: Callable[[Cell, JobOutputs], None] | None = None,
     most_s: float = 4 * 3600.0,
 ) -> tuple[Drawing, Cell]:
     """Home, draw line_m (N, 2) [m, screen] to its end, and compare the truth with the line.
@@ -167,7 +167,7 @@ def draw(
     while cell.world.now_s < min(ended_s + SETTLE_S, most_s):
         outputs = cell.step()
         if watch:
-            watch(outputs)
+            watch(cell, outputs)
         if not np.isfinite(ended_s) and outputs.status.state not in (JobState.HOMING, JobState.DRAWING):
             ended_s = cell.world.now_s
     return _judged(cell), cell
@@ -202,6 +202,5 @@ def _judged(cell: Cell) -> Drawing:
         else 0,
         losses_along_m=losses_m,
         starved=world.firmware.starved,
-        tip_error_m=np.array(cell.tip_error_m),
         frames=cell.frames,
     )

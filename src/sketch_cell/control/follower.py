@@ -19,6 +19,7 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
+LONGEST_SENT_M = 2.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
 
 
@@ -30,7 +31,7 @@ class FollowerSettings(Settings):
         0.4, "motion sent ahead of the board: a correction takes this long", unit="s", minimum=0.05, maximum=5
     )
     slew: float = setting(
-        0.08, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
+        0.2, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
     )
     dead_band_m: float = setting(
         0.00003, "corrections smaller than this wait: they would only kink the line", unit="m", minimum=0.0
@@ -53,7 +54,8 @@ class Follower:
         motion: MotionSettings,
     ) -> None:
         """Begin at the motor position `start_m` (2,) [m] with estimates for the first metres."""
-        self.route, self._settings, self._feed = route, settings, motion.feed_m_per_s
+        self.route = route = route.cut(LONGEST_SENT_M)
+        self._settings, self._feed = settings, motion.feed_m_per_s
         self.path = CommandPath((float(start_m[0]), float(start_m[1])))
         self._pull = route.side[0].copy()
         self._shift_m = self._wanted_m(np.asarray(offset_m), np.asarray(backlash_m))

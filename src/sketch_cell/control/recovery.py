@@ -9,7 +9,7 @@ import numpy as np
 from sketch_cell.control.deviation import Deviation
 
 WITHIN_M = (
-    0.00015  # nearer to its line than this the stylus is on it: p95 of a drawing without lost steps is less
+    0.0002  # nearer to its line than this the stylus is on it: without lost steps it strays about as far
 )
 STAYS_M = (
     0.025  # and back only if it stays for so long: a slip across a straight stroke shows at its ends alone

@@ -41,6 +41,20 @@ class Route:
         rest = self.tail(from_m)
         return np.vstack([rest[: -np.count_nonzero(self.along_m >= to_m)], last])
 
+    def cut(self, longest_m: float) -> Route:
+        """The same route with vertices added, so that no segment is longer than `longest_m`."""
+        pieces = np.maximum(np.ceil(np.diff(self.along_m) / longest_m), 1).astype(np.int64)
+        begin = np.repeat(np.arange(len(pieces)), pieces)
+        number = np.arange(len(begin)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + 1
+        share = number / pieces[begin]
+        xy = self.xy_m[begin] + share[:, None] * np.diff(self.xy_m, axis=0)[begin]
+        along = self.along_m[begin] + share * np.diff(self.along_m)[begin]
+        return Route(
+            np.vstack([self.xy_m[:1], xy]),
+            np.concatenate([self.along_m[:1], along]),
+            np.vstack([self.side[:1], self.side[begin + 1]]),
+        )
+
     def nearest_m(self, point_m: Array, from_m: float, to_m: float) -> float:
         """The place [m] along the route between two places that is closest to a point (2,)."""
         places = np.linspace(max(from_m, 0.0), min(to_m, float(self.along_m[-1])), 2000)

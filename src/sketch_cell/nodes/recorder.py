@@ -75,12 +75,12 @@ def run_recorder(folder: Path, topics: Iterable[str], namespace: str) -> None:
     """Record until Ctrl-C; without `topics`, all of the cell in this namespace."""
     settings = {"folder": str(folder), "topics": " ".join(topics)}
     overrides = [Parameter(name, value=value) for name, value in settings.items()]
-    run(lambda: RecorderNode(namespace=namespace, parameter_overrides=overrides))
+    run(lambda: RecorderNode(namespace=namespace, parameter_overrides=overrides), by_events=False)
 
 
 def main() -> None:
     """Run the node."""
-    run(RecorderNode)
+    run(RecorderNode, by_events=False)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import RELIABLE
 from sketch_cell.settings import Settings, setting
 
-# At rest three quarters of the node's work would be looks at a silent port.
-REST_PERIOD_S = 0.04
+# At rest nearly all of the node's work would be looks at a silent port.
+REST_PERIOD_S = 0.1
 
 Answer = TypeVar("Answer", Trigger.Response, SetBool.Response)
 
@@ -222,7 +222,7 @@ class StepperDriverNode(LifecycleNode):
 
 def main() -> None:
     """Run the node."""
-    run(StepperDriverNode)
+    run(StepperDriverNode, by_events=follow_action() is None)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,10 @@ class TipTrackerNode(LifecycleNode):
         self._diagnostics = Diagnostics(self)
         self.create_subscription(Image, "camera/image_raw", self._on_image, SENSOR, raw=True)
         # Some cameras send their camera_info with every image, others once and latched.
-        for quality in (SENSOR, LATCHED):
+        self._lens_told = [
             self.create_subscription(CameraInfo, "camera/camera_info", self._on_camera_info, quality)
+            for quality in (SENSOR, LATCHED)
+        ]
         self.create_subscription(JointState, "joint_states", self._on_joint_states, RELIABLE)
         if self._settings.autostart:
             self.trigger_configure()
@@ -107,6 +109,9 @@ class TipTrackerNode(LifecycleNode):
         distortion = np.zeros(5)
         distortion[: min(5, len(message.d))] = message.d[:5]
         self._lens = Lens(matrix, distortion)
+        # The camera tells it with every image; to hear it twice each time is half of an idle tracker's work.
+        while self._lens_told:
+            self.destroy_subscription(self._lens_told.pop())
 
     def _on_joint_states(self, message: JointState) -> None:
         if self._tracker is None or not {*JOINTS} <= {*message.name}:

@@ -124,7 +124,7 @@ class ViewNode(Node):
 
 def main() -> None:
     """Run the node."""
-    run(ViewNode)
+    run(ViewNode, by_events=False)
 
 
 if __name__ == "__main__":

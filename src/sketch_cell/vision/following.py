@@ -197,6 +197,7 @@ class Follower:
             return NoTip(time_s, "found new ink: waiting for more of it")
         if sigma > self._settings.max_sigma_px:
             return NoTip(time_s, f"unsure: the tip is known to {sigma:.1f} px only")
+        self._gap.believe()
         self.latency.see(motor, self._duration_s, prediction.pulled, tip)
         metres = np.linalg.inv(self._pixels_per_m)
         floor = np.eye(2) * _FLOOR_PX**2

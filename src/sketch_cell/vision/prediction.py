@@ -57,6 +57,7 @@ class Gap:
         self._state = np.array([[0.0, width_px]] * 2)  # [axis, (offset, width)]
         self._covariance = np.array([np.diag([0.5 * width_px, 0.35 * width_px]) ** 2] * 2)
         self._last_pulled = [-1, -1]
+        self._believed = self._state.copy(), self._covariance.copy()
 
     def predict(self, motor_m: Floats, tip_m: Floats, tip_sigma_px: Floats) -> Prediction:
         """The tip's path from tip_m (2,) while the motors went along motor_m (N, 2)."""
@@ -162,9 +163,16 @@ class Gap:
             elif gap_px[axis] < self._limit_px(axis, LOW):
                 self._measure(axis, LOW, gap_px[axis], 1.0)
 
+    def believe(self) -> None:
+        """What was learnt so far is from tips that can be trusted."""
+        self._believed = self._state.copy(), self._covariance.copy()
+
     def doubt(self) -> None:
-        """The tip was lost: steps may have been lost, too."""
-        self._covariance[:, 0, 0] += 1.0
+        """The tip was lost: back to what was believed, for the last finds may have been a hand's edge; and steps may
+        have been lost, too."""
+        state, covariance = self._believed
+        covariance[:, 0, 0] += 1.0
+        self._state, self._covariance = state.copy(), covariance.copy()
         self._last_pulled = [-1, -1]
 
     def limits_m(self) -> tuple[Floats, Floats]:
