@@ -17,7 +17,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from sketch_cell.errors import InputError, SketchCellError
-from sketch_cell.ros.bag import CHUNK_BYTES, Bag, BagWriter, Topic
+from sketch_cell.ros.bag import Bag, Topic
+from sketch_cell.ros.bag_writer import CHUNK_BYTES, BagWriter
 from sketch_cell.ros.player import quality_of
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 from sketch_cell.ros.recorder import definition, quality_in_words

@@ -19,10 +19,11 @@ def record(out: Path | None, topics: tuple[str, ...], namespace: str) -> None:
 
     Example: sketch-cell record --out monday
     """
-    from sketch_cell.ros.bag import check_new, mcap_writer
+    from sketch_cell.ros.bag import check_mcap
+    from sketch_cell.ros.bag_writer import check_new
 
     folder = out or Path(f"recording-{time.strftime('%Y-%m-%d-%H%M%S')}")
-    mcap_writer()
+    check_mcap()
     check_new(folder)
     from sketch_cell.nodes.recorder import run_recorder
 

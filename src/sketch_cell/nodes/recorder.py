@@ -12,7 +12,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from sketch_cell.ros.bag import BagWriter
+from sketch_cell.ros.bag_writer import BagWriter
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.recorder import Recorder

@@ -15,7 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from sketch_cell.ros.bag import BagWriter, Topic
+from sketch_cell.ros.bag import Topic
+from sketch_cell.ros.bag_writer import BagWriter
 
 # What may wait between two looks: enough for 400 Hz and a pause of half a second.
 DEPTH = 200
