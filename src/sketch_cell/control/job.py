@@ -19,11 +19,11 @@ from sketch_cell.control.job_words import (
     MachineState,
     Order,
     Progress,
-    TipSeen,
 )
 from sketch_cell.control.journal import Entry, line_digest
 from sketch_cell.control.lead_in import lead_in, row_ends_m, way_back, way_home
 from sketch_cell.control.route import route
+from sketch_cell.control.watch import Watch
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.motion import MotionSettings, draw_time_s
 
@@ -54,10 +54,7 @@ class Job:
         self._reason = ""
         self._orders: list[Order] = []
         self._entered_s = math.nan
-        self._newest: Progress | None = None
-        self._moved_s = self._tip_s = math.nan
-        self._waiting_tips: list[TipSeen] = []
-        self._error_sq_m2 = self._seen_off_m = 0.0
+        self._watch: Watch | None = None
         self._lead_in_m = 0.0
         self._homing_seen = False
         self._entry: Entry | None = None
@@ -66,10 +63,18 @@ class Job:
         self._until_m = math.inf
         self.begun_s: float | None = None
         self.ended_s: float | None = None
-        self.tip_m: Array | None = None
-        self.error_m = 0.0
         self._now_s = 0.0
         self._planned_s = math.nan
+
+    @property
+    def tip_m(self) -> Array | None:
+        """Where the stylus is believed to be (2,) [m], None before anything is drawn."""
+        return self._watch.tip_m if self._watch is not None else None
+
+    @property
+    def error_m(self) -> float:
+        """How far that is from the line [m]."""
+        return self._watch.error_m if self._watch is not None else 0.0
 
     @property
     def planned_s(self) -> float:
@@ -100,9 +105,7 @@ class Job:
 
     def entry(self) -> Entry | None:
         """What the journal should hold now; None while nothing is being drawn."""
-        if self.estimator is None or self.follower is None or self._newest is None:
-            return None
-        if self.state not in (JobState.DRAWING, JobState.PAUSED):
+        if self._watch is None or self.state not in (JobState.DRAWING, JobState.PAUSED):
             return None
         offset_x, offset_y = self._feed_forward()[0]
         return Entry(self.digest, self._place_m(), (float(offset_x), float(offset_y)), self._backlash_pair())
@@ -112,19 +115,17 @@ class Job:
         """Whether the stylus is on the line itself, not on a way to or from it."""
         if self.state is JobState.DONE:
             return True
-        if self.state is not JobState.DRAWING or self.follower is None or self._newest is None:
+        if self.state is not JobState.DRAWING or self._watch is None:
             return False
-        along_m = self.follower.path.along(self._newest.timeline_s) - self._lead_in_m
+        along_m = self._watch.along_m - self._lead_in_m
         return 0.0 <= along_m <= self._until_m - self._skipped_m
 
     def _place_m(self) -> float:
         """How far along the whole line the board has come [m]."""
-        assert self.follower is not None and self._newest is not None
+        assert self._watch is not None
         if self.state is JobState.HOMING and self._entry is not None:
             return self._entry.along_m
-        along_m = self._skipped_m + max(
-            self.follower.path.along(self._newest.timeline_s) - self._lead_in_m, 0.0
-        )
+        along_m = self._skipped_m + max(self._watch.along_m - self._lead_in_m, 0.0)
         return min(along_m, self._until_m, float(self.line.along_m[-1]))
 
     def pause(self, reason: str = "paused by request") -> None:
@@ -139,7 +140,8 @@ class Job:
         if self.state is not JobState.PAUSED:
             raise MachineError(f"The job is {self.state.value}: only a paused job can be resumed.")
         self._enter(JobState.DRAWING, "")
-        self._seen_off_m = 0.0  # a person has looked
+        if self._watch is not None:
+            self._watch.forgive()
         self._orders.append(Order.RESUME)
 
     def abort(self) -> None:
@@ -159,16 +161,21 @@ class Job:
         """Take in what was observed and say what to do next."""
         self._now_s = now_s
         if math.isnan(self._entered_s):
-            self._entered_s = self._moved_s = self._tip_s = now_s
-        self._observe(now_s, inputs)
+            self._entered_s = now_s
+            if self._watch is not None:
+                self._watch.begin(now_s)
+        if self._watch is not None and self.state in (JobState.DRAWING, JobState.PAUSED):
+            self._watch.observe(now_s, inputs)
         times, points = np.zeros(0), np.zeros((0, 2))
         moving = self.state is JobState.DRAWING or (self.state is JobState.HOMING and self._homing_seen)
         if inputs.machine is MachineState.FAULT and moving:
             self._fail(inputs.reason or "the driver reports a fault")
         elif self.state is JobState.HOMING:
             self._home(now_s, inputs)
-        if self.state is JobState.DRAWING:
-            self._watch(now_s)
+        if self.state is JobState.DRAWING and self._watch is not None:
+            trouble = self._watch.trouble(now_s)
+            if trouble:
+                self.pause(trouble)
         if self.state is JobState.DRAWING:
             times, points = self._draw_on(now_s, inputs.machine)
         orders, self._orders = tuple(self._orders), []
@@ -176,19 +183,18 @@ class Job:
 
     def status(self) -> JobStatus:
         """The state, and figures that are 0 before there are any."""
-        estimator, follower = self.estimator, self.follower
+        estimator, watch = self.estimator, self._watch
         done = 0.0
-        left_s = math.nan
-        if follower is not None and self._newest is not None:
-            along_m = follower.path.along(self._newest.timeline_s)
+        left_s = deviation_m = math.nan
+        if watch is not None:
             done = self._place_m() / float(self.line.along_m[-1])
-            left_s = follower.planned_s - follower.due_s(along_m)
+            left_s, deviation_m = watch.left_s, watch.deviation_m
         return JobStatus(
             state=self.state,
             reason=self._reason,
             progress=1.0 if self.state is JobState.DONE else done,
             time_left_s=left_s,
-            deviation_m=math.sqrt(self._error_sq_m2) if self._control.loop == "camera" else math.nan,
+            deviation_m=deviation_m,
             jumps=len(estimator.jumps) if estimator else 0,
             offset_m=estimator.offset_m if estimator else np.zeros(2),
             backlash_m=estimator.backlash_m if estimator else np.zeros(2),
@@ -196,45 +202,13 @@ class Job:
             draw_s=(self.ended_s or self._now_s) - self.begun_s if self.begun_s else 0.0,
         )
 
-    def _observe(self, now_s: float, inputs: JobInputs) -> None:
-        for progress in inputs.progress:
-            before = self._newest
-            if before is None or np.any(progress.position_m != before.position_m):
-                self._moved_s = now_s
-            self._newest = progress
-            if self.estimator is not None:
-                self.estimator.progress(progress.stamp_s, progress.timeline_s)
-        if not (self.estimator and self.follower) or self.state not in (JobState.DRAWING, JobState.PAUSED):
-            return
-        self._waiting_tips.extend(inputs.tips)
-        while self._waiting_tips and self.estimator.can_see(self._waiting_tips[0].stamp_s):
-            tip = self._waiting_tips.pop(0)
-            self._tip_s = now_s
-            self.estimator.see(tip.stamp_s, tip.xy_m, tip.covariance_m2)
-            along_m = self.follower.path.along(self.estimator.timeline_s(tip.stamp_s))
-            self._seen_off_m += 0.1 * (self.follower.distance_m(tip.xy_m, along_m) - self._seen_off_m)
-        self._judge()
-
-    def _judge(self) -> None:
-        """Follow the distance between the line and where the stylus is believed to be, as a running mean square."""
-        assert self.estimator is not None and self.follower is not None
-        if self._newest is None:
-            return
-        if self._control.loop != "camera":
-            self.tip_m = self._newest.position_m  # nobody sees the stylus: all there is to show is the motors
-            return
-        timeline_s = self._newest.timeline_s
-        self.tip_m = self.estimator.model_tip_m(timeline_s)
-        self.error_m = self.follower.distance_m(self.tip_m, self.follower.path.along(timeline_s))
-        self._error_sq_m2 += 0.02 * (self.error_m**2 - self._error_sq_m2)
-
     def _home(self, now_s: float, inputs: JobInputs) -> None:
         if now_s - self._entered_s > self._control.homing_timeout_s:
             self._fail("homing took too long: check the switches and the driver's messages")
         elif inputs.machine is MachineState.HOMING:
             self._homing_seen = True
-        elif inputs.machine is MachineState.READY and self._homing_seen and self._newest and inputs.progress:
-            self._begin(self._newest.position_m, now_s)
+        elif inputs.machine is MachineState.READY and self._homing_seen and inputs.progress:
+            self._begin(inputs.progress[-1].position_m, now_s)
 
     def _begin(self, start_m: Array, now_s: float) -> None:
         """Plan the way to where the drawing begins or goes on, and start."""
@@ -252,10 +226,7 @@ class Job:
         whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
         self.estimator = Estimator(self._estimator_settings, self.follower.path, offset, backlash)
-        self._newest = Progress(now_s, 0.0, start_m)
-        self._tip_s = self._moved_s = now_s
-        self._waiting_tips.clear()
-        self._error_sq_m2 = self._seen_off_m = 0.0
+        self._watch = Watch(self._control, self.follower, self.estimator, Progress(now_s, 0.0, start_m))
         self.ended_s = None
         self._enter(JobState.DRAWING, "")
         self._entered_s = now_s
@@ -285,18 +256,18 @@ class Job:
         return -backlash / 2, backlash
 
     def _draw_on(self, now_s: float, machine: MachineState) -> tuple[Array, Array]:
-        assert self.follower is not None and self._newest is not None
-        timeline_s = self._newest.timeline_s
-        if self.begun_s is None and self.follower.path.along(timeline_s) >= self._lead_in_m:
+        assert self.follower is not None and self._watch is not None
+        newest = self._watch.newest
+        if self.begun_s is None and self._watch.along_m >= self._lead_in_m:
             self.begun_s = now_s
             backlash_m = self._feed_forward()[1]
             self._planned_s = draw_time_s(self.line.with_take_ups(backlash_m)[0], self._motion)
         offset, backlash = self._feed_forward()
         first = len(self.follower.path.time_s) == 1
-        times, points = self.follower.send(timeline_s, offset, backlash)
+        times, points = self.follower.send(newest.timeline_s, offset, backlash)
         if first:  # so that the driver's timeline begins where and when ours does
-            times, points = np.append(0.0, times), np.vstack([self._newest.position_m, points])
-        if self.follower.finished and timeline_s >= self.follower.sent_to_s - 1e-6:
+            times, points = np.append(0.0, times), np.vstack([newest.position_m, points])
+        if self.follower.finished and newest.timeline_s >= self.follower.sent_to_s - 1e-6:
             self._arrive(now_s, machine)
         return times, points
 
@@ -322,15 +293,6 @@ class Job:
     def _backlash_pair(self) -> tuple[float, float]:
         b_x, b_y = self._feed_forward()[1]
         return float(b_x), float(b_y)
-
-    def _watch(self, now_s: float) -> None:
-        """Pause, and say why, when what is seen cannot be right."""
-        if now_s - self._moved_s > self._control.no_progress_s:
-            self.pause("the board does not move: check the driver, then resume")
-        elif self._control.loop == "camera" and now_s - self._tip_s > self._control.no_tip_s:
-            self.pause("the camera has not seen the tip for too long: clear its view, then resume")
-        elif self._seen_off_m > self._control.deviation_limit_m:
-            self.pause("the stylus is too far from the line: look at the machine, then resume")
 
     def _enter(self, state: JobState, reason: str) -> None:
         self.state, self._reason = state, reason
