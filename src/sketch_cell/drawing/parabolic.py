@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 KEPT = 4
 ROUNDS = 12
@@ -106,4 +105,7 @@ def _bracket(known: dict[float, float], at: float, bounds: tuple[float, float]) 
 
 
 def _finish(measure: Callable[[float], float], bounds: tuple[float, float]) -> None:
+    # Hardly ever needed, and 20 MB of every planner.
+    from scipy.optimize import minimize_scalar
+
     minimize_scalar(measure, bounds=bounds, method="bounded", options={"xatol": 2e-3, "maxiter": 20})
