@@ -50,7 +50,12 @@ class NodeSettings(Settings):
         0.012, "wall time between looks at the port", unit="s", minimum=0.001, maximum=0.05, read_only=True
     )
     publish_period_s: float = setting(
-        0.04, "time between joint states", unit="s", minimum=0.005, maximum=0.05, read_only=True
+        0.04,
+        "time between joint states, 0.1 s at rest",
+        unit="s",
+        minimum=0.005,
+        maximum=0.05,
+        read_only=True,
     )
     feed_percent: int = setting(100, "feed override", unit="%", minimum=10, maximum=200)
 

@@ -109,7 +109,7 @@ class TipTrackerNode(LifecycleNode):
         distortion = np.zeros(5)
         distortion[: min(5, len(message.d))] = message.d[:5]
         self._lens = Lens(matrix, distortion)
-        # The camera tells it with every image; to hear it twice each time is half of an idle tracker's work.
+        # The camera tells it with every image, and both subscriptions would go on to hear it in vain.
         while self._lens_told:
             self.destroy_subscription(self._lens_told.pop())
 

@@ -70,7 +70,7 @@ def _spin_by_events(node: Node) -> None:
     executor = EventsExecutor()
     executor.add_node(node)
     never: Future[None] = Future()
-    # Not spin(): its endless wait overflows in builds for old C libraries, and then keeps a core busy.
+    # Not spin(): in builds for old C libraries its endless wait is over at once, and a core is busy with it.
     while rclpy.ok():
         executor.spin_until_future_complete(never, timeout_sec=LOOK_S)
 
