@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -123,7 +124,10 @@ def test_a_port_in_use_is_said_in_one_sentence(spinner, ports):
 
 
 class Cell:
-    """What the nodes of a cell say that the view shows."""
+    """What the nodes of a cell say that the view shows: 15 seconds of a drawing, and all of it once more at its end.
+
+    Then it is silent, so that a browser without graphics hardware, which lags by seconds, comes to rest too.
+    """
 
     def __init__(self, spinner):
         node = spinner.add(Node("cell"))
@@ -133,12 +137,15 @@ class Cell:
         self._drawing = DrawingMarkers()
         self._drawing.plan(waves(500))
         self._line = iter(enumerate(waves(3000)))
-        node.create_timer(0.2, self.say)
+        self._timer = node.create_timer(0.2, self.say)
 
     def say(self):
-        for (k, place), _ in zip(self._line, range(40), strict=False):
+        piece = list(itertools.islice(self._line, 40))
+        for k, place in piece:
             self._drawing.drawn(place, 6e-4 * (k % 400 > 200))
-        self.markers.publish(self._drawing.take(0, everything=False))
+        self.markers.publish(self._drawing.take(0, everything=not piece))
+        if not piece:
+            self._timer.cancel()
         grey = np.full((480, 640), 160, np.uint8)
         cv2.putText(grey, "camera", (120, 260), cv2.FONT_HERSHEY_SIMPLEX, 3.0, 30, 8)
         self.camera.publish(image_bytes(grey, 0, "camera"))
