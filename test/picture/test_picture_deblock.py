@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sketch_cell.errors import InputError
 from sketch_cell.picture import deblock
-from sketch_cell.picture.deblock import Deblocker, blend, tiles, window_of
+from sketch_cell.picture.deblock import MOST_LOOKS, Deblocker, blend, looks_for, tiles, turned, window_of
 from sketch_cell.picture.jpeg import standard_luma_table, strength_of_quality
 from sketch_cell.picture.quality import decibels, mean_square_error
 from sketch_cell.picture.weights import KINDS, load_weights
@@ -84,6 +84,41 @@ def test_tiles_do_not_show(deblocker, monkeypatch):
     monkeypatch.setattr(deblock, "TILE_PX", 64)
     tiled = deblocker.repair(jpeg, standard_luma_table(10))
     assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_the_looks_are_eight_and_each_is_turned_back():
+    window = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    seen = [turned(window, look) for look in range(MOST_LOOKS)]
+    assert len({(picture.shape, picture.tobytes()) for picture in seen}) == MOST_LOOKS
+    for look, picture in enumerate(seen):
+        assert np.array_equal(turned(picture, look, back=True), window)
+
+
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_eight_looks_see_no_direction(is_grey):
+    jpeg = as_jpeg(ASTRONAUT[:, :, 1] if is_grey else ASTRONAUT, 10)
+    deblocker = Deblocker("onnxruntime", looks=8)
+    upright = np.atleast_3d(deblocker.repair_on_grid(jpeg, standard_luma_table(10)))
+    for look in range(1, MOST_LOOKS):
+        other = np.ascontiguousarray(turned(np.atleast_3d(jpeg), look)).squeeze()
+        repaired = np.atleast_3d(deblocker.repair_on_grid(other, standard_luma_table(10)))
+        assert np.array_equal(turned(repaired, look, back=True), upright)
+
+
+def test_more_looks_are_nearer_to_the_original():
+    jpeg = as_jpeg(ASTRONAUT, 20)
+    distances = [
+        psnr(Deblocker("onnxruntime", looks).repair(jpeg, standard_luma_table(20)), ASTRONAUT)
+        for looks in (1, 2, 8)
+    ]
+    assert distances[1] > distances[0] + 0.01 and distances[2] > distances[1] + 0.01
+
+
+@given(pixels=st.integers(1, 200_000_000))
+def test_a_small_picture_is_looked_at_more_often_than_a_large_one(pixels):
+    looks = looks_for(pixels)
+    assert 1 <= looks <= MOST_LOOKS
+    assert looks == 1 or looks * pixels <= deblock.LOOKS_BUDGET_PX
 
 
 def test_runtimes_agree_within_one_level():
