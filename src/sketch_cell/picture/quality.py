@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 BLOCK_PX = 8
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue, as in JPEG (ITU-R BT.601)
 
 
 @dataclass(frozen=True)

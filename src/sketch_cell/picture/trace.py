@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.picture.jpeg import ZIGZAG, standard_luma_table, strength_of_quality, table_strength
+from sketch_cell.picture.quality import LUMA
 
 Image = NDArray[np.uint8]
 
@@ -126,7 +127,7 @@ def _blocks(image: Image, size: int, most: int) -> NDArray[np.float32]:
     span = np.arange(size)
     squares = image[tops[:, None, None] + span[:, None], lefts[:, None, None] + span].astype(np.float32)
     if image.ndim == 3:
-        squares = squares @ np.array([0.299, 0.587, 0.114], np.float32)
+        squares = squares @ np.array(LUMA, np.float32)
     return np.asarray(squares, np.float32)
 
 
