@@ -9,7 +9,7 @@ from control_standin import waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sketch_cell.control.follower import Follower, FollowerSettings
+from sketch_cell.control.follower import LONGEST_PIECE_M, WORTH_TAKE_UPS_M, Follower, FollowerSettings
 from sketch_cell.control.route import route, simplified
 from sketch_cell.errors import InputError
 from sketch_cell.machine.motion import MotionSettings
@@ -66,6 +66,27 @@ def test_a_change_of_offset_is_spread_along_the_line() -> None:
     assert sent[0].max() == sent[0].min()
     assert slope.max() == pytest.approx(FollowerSettings().slew, rel=1e-6)
     assert u_y[-1] == pytest.approx(0.05 - 0.00072)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.0012, 0.002), st.floats(-0.00072, 0.00072), st.sampled_from([-1.0, 1.0]))
+def test_a_correction_reaches_the_stylus_whichever_way_the_play_pulls(b_y, slip_m, pull) -> None:
+    line = np.array([[0.02, 0.05 - 0.01 * pull], [0.02, 0.05], [0.12, 0.05]])
+    way, backlash = route(line, 0.0, 0.0), np.array([0.0, b_y])
+    follower = Follower(way, way.xy_m[0], np.zeros(2), backlash, FollowerSettings(), MotionSettings())
+    follower.send(0.0, np.zeros(2), backlash)
+    lost_s = follower.sent_to_s
+    while not follower.finished:
+        follower.send(follower.sent_to_s, np.array([0.0, slip_m]), backlash)
+    path, state, ys = follower.path, follower.path.start(), []
+    for time_s in path.time_s:
+        path.advance(state, time_s, (0.0, b_y))
+        ys.append(state.y)
+    moved = np.diff(np.array(ys)[np.array(path.time_s) >= lost_s])
+    assert np.abs(moved).max() <= FollowerSettings().slew * LONGEST_PIECE_M + 1e-9
+    # What lies against the pull and is smaller waits for the next reversal: it is not worth the time.
+    is_worth = abs(slip_m) > (WORTH_TAKE_UPS_M if slip_m * pull > 0 else FollowerSettings().dead_band_m)
+    assert state.y + slip_m == pytest.approx(0.05 if is_worth else 0.05 + slip_m, abs=1e-9)
 
 
 def test_the_horizon_is_kept_and_not_exceeded_by_much() -> None:

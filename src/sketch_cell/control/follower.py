@@ -1,7 +1,8 @@
 """Turns a route into waypoints for the driver, a short horizon at a time, with the newest estimates in them.
 
 u = r + d with d = s b / 2 - o per axis. At a reversal d takes its new value at once, because the stylus stands while
-the play is taken up; between reversals a change of d is spread along the line, because every correction is ink.
+the play is taken up; between reversals a change of d is spread along the line, because every correction is ink. One
+that goes against the pull would be swallowed by the play, so the play is taken up before it and again behind it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Array = NDArray[np.float64]
 
 LONGEST_SENT_M = 2.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
+WORTH_TAKE_UPS_M = 1e-4  # a smaller correction against the pull waits for the next reversal
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class FollowerSettings(Settings):
     """How the line is followed and corrected."""
 
     horizon_s: float = setting(
-        0.4, "motion sent ahead of the board: a correction takes this long", unit="s", minimum=0.05, maximum=5
+        0.3, "motion sent ahead of the board: a correction takes this long", unit="s", minimum=0.05, maximum=5
     )
     slew: float = setting(
         0.2, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
@@ -59,6 +61,7 @@ class Follower:
         self.path = CommandPath((float(start_m[0]), float(start_m[1])))
         self._pull = route.side[0].copy()
         self._shift_m = self._wanted_m(np.asarray(offset_m), np.asarray(backlash_m))
+        self._swing_m = np.zeros(2)  # across the play and back, while a correction goes against the pull
         self._slewing = False
         self._next = 0
         nominal, vertex = route.with_take_ups(backlash_m)
@@ -117,27 +120,41 @@ class Follower:
     def _leg(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
         """Motor positions and places from the vertex before to the next, the take-up before it included."""
         k, xy, along = self._next, self.route.xy_m, self.route.along_m
-        legs = []
         before = max(k - 1, 0)
+        stroke, length = xy[k] - xy[before], along[k] - along[before]
+        legs = []
         turned = self.route.side[k] != self._pull
         if turned.any():
             self._pull = self.route.side[k].copy()
             self._shift_m = np.where(turned, self._wanted_m(offset_m, backlash_m), self._shift_m)
-            legs.append((xy[before] + self._shift_m, along[before]))
+            self._swing_m = np.where(turned, 0.0, self._swing_m)
+            legs.append((xy[before] + self._shift_m + self._swing_m, along[before]))
         target = self._wanted_m(offset_m, backlash_m)
-        length = along[k] - along[before]
         if float(np.abs(target - self._shift_m).max()) > self._settings.dead_band_m:
             self._slewing = True
+        if self._slewing or self._swing_m.any():
+            target = self._swing(target, stroke, self._settings.slew * length, backlash_m)
+            legs.append((xy[before] + self._shift_m + self._swing_m, along[before]))
         pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if self._slewing else 1
         for piece in range(1, pieces + 1):
             share = piece / pieces
             if self._slewing:
                 self._shift_m = _slewed(self._shift_m, target, self._settings.slew * length / pieces)
-            legs.append(
-                (xy[before] + share * (xy[k] - xy[before]) + self._shift_m, along[before] + share * length)
-            )
+            place = xy[before] + share * stroke + self._shift_m + self._swing_m
+            legs.append((place, along[before] + share * length))
         self._slewing = self._slewing and not np.array_equal(self._shift_m, target)
         return legs
+
+    def _swing(self, target: Array, stroke: Array, most: float, backlash_m: Array) -> Array:
+        """Go to the other side of the play, or back, as the next stroke (2,) [m] needs it with at most `most` [m] of
+        correction in it; returns `target` (2,) [m] without what is not worth that."""
+        wanted = target - self._shift_m
+        against = self._pull * (stroke + _slewed(self._shift_m, target, most) - self._shift_m) < 0
+        is_worth = (np.abs(wanted) > WORTH_TAKE_UPS_M) | (self._swing_m != 0)
+        across = -self._settings.take_up_share * self._pull * backlash_m
+        swings = against & is_worth & self._slewing
+        self._swing_m = np.where(swings, np.where(self._swing_m != 0, self._swing_m, across), 0.0)
+        return np.where(against & ~is_worth, self._shift_m, target)
 
     def _wanted_m(self, offset_m: Array, backlash_m: Array) -> Array:
         """The shift (2,) [m] that puts the stylus on the line while the play pulls as it does now."""
