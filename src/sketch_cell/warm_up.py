@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from sketch_cell.control.deviation import deviation
-from sketch_cell.control.route import route
 from sketch_cell.drawing.plan import plan_line
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.twin.toy import Toy, ToySettings
@@ -20,7 +19,6 @@ def main() -> None:
     along_m = np.linspace(0.02, 0.08, 200)
     line_m = np.column_stack([along_m, 0.05 + 0.001 * np.sin(along_m * 3000)])
     Toy(ToySettings(), seed=1).move(line_m, 1e-3)
-    route(line_m, 2e-5, 5e-5)
     deviation(line_m, line_m)
     plan_line(np.full((8, 8), 128, np.uint8), LineSettings(cells=8, iterations=1))
     warm_up()

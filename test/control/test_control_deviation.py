@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sketch_cell.control.deviation import arc_length_m, deviation, resample
+from sketch_cell.control.deviation import deviation, resample
+from sketch_cell.control.polyline import arc_length_m
 from sketch_cell.errors import InputError
 
 

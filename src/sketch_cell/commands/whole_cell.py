@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.control.deviation import Deviation, arc_length_m, deviation
+from sketch_cell.control.deviation import Deviation, deviation
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
 from sketch_cell.control.job import Job
@@ -22,6 +22,7 @@ from sketch_cell.control.job_words import (
     TipSeen,
     machine_state,
 )
+from sketch_cell.control.polyline import arc_length_m
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.motion import MotionSettings, draw_time_s

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sketch_cell.control.polyline import arc_length_m
 from sketch_cell.errors import InputError
 
 Array = NDArray[np.float64]
@@ -82,13 +83,6 @@ def resample(xy_m: Array, spacing_m: float) -> Array:
     count = max(2, round(along[-1] / spacing_m) + 1)
     at = np.linspace(0.0, along[-1], count)
     return np.column_stack([np.interp(at, along, xy[:, axis]) for axis in range(2)])
-
-
-def arc_length_m(xy_m: Array) -> Array:
-    """Distance along a polyline (N, 2) at each of its vertices (N,) [m]."""
-    return (
-        np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy_m, axis=0).T))]) if len(xy_m) else np.zeros(0)
-    )
 
 
 def _match(trace: Array, line: Array) -> tuple[NDArray[np.int64], int, int]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.control.deviation import distances_m
 from sketch_cell.control.play import CommandPath
+from sketch_cell.control.polyline import distance_m
 from sketch_cell.control.route import Route
 from sketch_cell.machine.motion import MotionSettings, vertex_times_s
 from sketch_cell.settings import Settings, setting
@@ -86,10 +86,8 @@ class Follower:
 
     def distance_m(self, point_m: Array, along_m: float) -> float:
         """Distance [m] of a point (2,) from the part of the line within 2 mm of a place along it."""
-        along, xy = self.route.along_m, self.route.xy_m
-        low = np.array([max(int(np.searchsorted(along, along_m - 2e-3)) - 1, 0)])
-        high = np.array([min(int(np.searchsorted(along, along_m + 2e-3)), len(along) - 1)])
-        return float(distances_m(np.reshape(point_m, (1, 2)), xy, low, high)[0])
+        low, high = np.searchsorted(self.route.along_m, (along_m - 2e-3, along_m + 2e-3))
+        return distance_m(np.asarray(point_m), self.route.xy_m[max(low - 1, 0) : high + 1])
 
     def send(self, timeline_s: float, offset_m: Array, backlash_m: Array) -> tuple[Array, Array]:
         """Waypoints that keep the horizon full: times (n,) [s] on the timeline and motor positions (n, 2) [m].

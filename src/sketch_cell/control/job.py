@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.control.deviation import arc_length_m
 from sketch_cell.control.estimator import Estimator, EstimatorSettings
 from sketch_cell.control.follower import Follower, FollowerSettings
 from sketch_cell.control.job_words import (
@@ -22,6 +21,7 @@ from sketch_cell.control.job_words import (
 )
 from sketch_cell.control.journal import Entry, line_digest
 from sketch_cell.control.lead_in import lead_in, row_ends_m, way_back, way_home
+from sketch_cell.control.polyline import arc_length_m
 from sketch_cell.control.route import route
 from sketch_cell.control.watch import Watch
 from sketch_cell.errors import MachineError

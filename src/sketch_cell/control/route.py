@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sketch_cell.control.deviation import arc_length_m
+from sketch_cell.control.polyline import arc_length_m
 from sketch_cell.errors import InputError
 
 Array = NDArray[np.float64]
@@ -91,7 +90,7 @@ def route(line_m: Array, tolerance_m: float, smallest_reversal_m: float) -> Rout
     if len(line) < 2:
         raise InputError("the line has fewer than two distinct points: there is nothing to draw.")
     xy = simplified(line, tolerance_m)
-    side = np.column_stack([_sides(np.ascontiguousarray(xy[:, a]), smallest_reversal_m) for a in (0, 1)])
+    side = np.column_stack([_sides(xy[:, a].tolist(), smallest_reversal_m) for a in (0, 1)])
     return Route(xy, arc_length_m(xy), side)
 
 
@@ -106,8 +105,7 @@ def simplified(line_m: Array, tolerance_m: float) -> Array:
     return np.asarray(kept / scale + middle, dtype=np.float64)
 
 
-@njit(cache=True)
-def _sides(values, threshold):  # type: ignore[no-untyped-def]
+def _sides(values: list[float], threshold: float) -> Array:
     """Direction (N,) of one axis on the segment that ends at each vertex, small wiggles ignored."""
     side = np.zeros(len(values))
     direction = 0.0
