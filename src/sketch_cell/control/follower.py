@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 LONGEST_SENT_M = 2.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
-WORTH_TAKE_UPS_M = 2.5e-4  # a smaller correction against the pull waits for the next reversal: noise is not worth it
+WORTH_TAKE_UPS_M = 2.5e-4  # smaller corrections against the pull wait for the next reversal
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Follower:
         correction in it; returns `target` (2,) [m] without what is not worth that."""
         wanted = target - self._shift_m
         against = self._pull * (stroke + _slewed(self._shift_m, target, most) - self._shift_m) < 0
-        is_worth = (np.abs(wanted) > WORTH_TAKE_UPS_M) | (self._swing_m != 0)
+        is_worth = (np.abs(wanted) > np.minimum(WORTH_TAKE_UPS_M, backlash_m)) | (self._swing_m != 0)
         across = -self._settings.take_up_share * self._pull * backlash_m
         swings = against & is_worth & self._slewing
         self._swing_m = np.where(swings, np.where(self._swing_m != 0, self._swing_m, across), 0.0)
