@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 LONGEST_SENT_M = 2.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
-WORTH_TAKE_UPS_M = 2.5e-4  # smaller corrections against the pull wait for the next reversal
+WORTH_TAKE_UPS_M = 1.5e-4  # smaller corrections against the pull wait for the next reversal
 
 
 @dataclass(frozen=True)
