@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import table_strength
+from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.trace import traced_jpeg
 from sketch_cell.picture.weights import WeightSets, load_weights, padded
 
@@ -19,7 +20,8 @@ Network = Callable[[Image], Image]
 
 RUNTIMES = ("auto", "torch", "onnxruntime")
 TILE_PX = 320
-# Tiles start on corners of 4:2:0 blocks, so that each sees the JPEG grid where the network expects it.
+# Tiles start on corners of 4:2:0 blocks and what surrounds them is whole 8 x 8 blocks, so that each sees the JPEG grid
+# where the network expects it.
 GRID_PX = 16
 NETWORKS_KEPT = 12
 # The flips and turns of a window that keep the grid: upside down (1), left for right (2), rows for columns (4).
@@ -136,7 +138,7 @@ def _repair_tile(
     image: Image, rows: slice, columns: slice, network: Network, margin_px: int, looks: int
 ) -> Image:
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    border = -(-margin_px // GRID_PX) * GRID_PX
+    border = -(-margin_px // BLOCK_PX) * BLOCK_PX
     window = window_of(image, rows, columns, border)
     window = window if window.ndim == 3 else np.repeat(window[:, :, None], 3, axis=2)
     extra = border - margin_px
