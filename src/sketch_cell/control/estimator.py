@@ -25,6 +25,7 @@ _SPREAD = math.sqrt(
     3.0
 )  # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
+_EVIDENCE = 1.0  # a log-likelihood ratio above this speaks for lost steps
 _SETTLED_M = (
     2e-4  # before the tip is predicted this well, a surprise is news about the backlash, not a lost step
 )
@@ -100,6 +101,7 @@ class Estimator:
         self._scores = np.zeros((2, 2))
         self._seen_along_m = 0.0
         self._strange = 0.0
+        self._sides, self._weighing = np.zeros(2), False
         self.jumps: list[Jump] = []
         self.innovation_m = np.zeros(2)
 
@@ -143,7 +145,8 @@ class Estimator:
         self._play = play
         self._drift()
         self.innovation_m = innovation = tip_m - predicted
-        sides = np.array([play.side_x, play.side_y])
+        sides_before, sides = self._sides, np.array([play.side_x, play.side_y])
+        self._sides = sides
         jacobian = np.zeros((2, 5))
         jacobian[0, 0] = jacobian[1, 1] = 1.0
         jacobian[0, 2], jacobian[1, 3] = -0.5 * sides
@@ -152,8 +155,12 @@ class Estimator:
         total = jacobian @ self._covariance @ jacobian.T + noise
         inverse = np.asarray(np.linalg.inv(total), dtype=np.float64)
         if max(total[0, 0] - noise[0, 0], total[1, 1] - noise[1, 1]) < _SETTLED_M**2:
-            jump = self._lost_steps(stamp_s, innovation, inverse)
-            if jump is not None:
+            jump, speaks = self._lost_steps(stamp_s, innovation, inverse)
+            # Between two tips on one side of the play, the backlash explains nothing: such a surprise is not learnt
+            # while it is being weighed, or a loss would be smeared into the backlash.
+            begins = np.array_equal(sides[speaks], sides_before[speaks])
+            self._weighing = jump is None and bool(speaks.any() and (self._weighing or begins))
+            if jump is not None or self._weighing:
                 return jump
         if innovation @ inverse @ innovation > 16.0:
             self._doubt(1.0)
@@ -214,19 +221,26 @@ class Estimator:
         self._covariance[[0, 1, 2, 3], [0, 1, 2, 3]] += (wander / 4, wander / 4, wander, wander)
         self._covariance[_DELAY, _DELAY] += 1e-10
 
-    def _lost_steps(self, stamp_s: float, innovation: Array, inverse: Array) -> Jump | None:
-        """Weigh 'one electrical cycle lost now' against 'nothing happened' for each axis and direction."""
+    def _lost_steps(
+        self, stamp_s: float, innovation: Array, inverse: Array
+    ) -> tuple[Jump | None, NDArray[np.bool_]]:
+        """Weigh 'one electrical cycle lost now' against 'nothing happened' for each axis and direction.
+
+        Returns the loss that is proven, and for which axes (2,) this tip speaks for one.
+        """
         size = self._settings.lost_step_m
+        speaks = np.zeros(2, bool)
         for axis in range(2):
             across = inverse[axis] @ innovation
             for k, sign in enumerate((1.0, -1.0)):
                 shift = sign * size
                 ratio = shift * across - 0.5 * shift**2 * inverse[axis, axis]
                 ratio = min(max(ratio, -_MAX_RATIO), _MAX_RATIO)
+                speaks[axis] |= ratio > _EVIDENCE
                 self._scores[axis, k] = max(0.0, self._scores[axis, k] + ratio)
         best = np.unravel_index(np.argmax(self._scores), (2, 2))
         if self._scores[best] < self._settings.lost_step_evidence:
-            return None
+            return None, speaks
         axis = int(best[0])
         shift = size if best[1] == 0 else -size
         self._scores[:] = 0.0
@@ -234,7 +248,7 @@ class Estimator:
         self._covariance[axis, axis] += (0.1 * size) ** 2
         jump = Jump(stamp_s, axis, shift)
         self.jumps.append(jump)
-        return jump
+        return jump, speaks
 
     def _doubt(self, strange: float) -> None:
         """Follow the share of tips that fit nothing; when it is high, something unmodelled happened: look afresh."""
