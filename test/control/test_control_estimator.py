@@ -57,6 +57,28 @@ def test_every_lost_step_is_found_once_and_in_the_right_direction(seed: int) -> 
         assert 0 < jump.stamp_s - loss.time_s < 0.5
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_loss_after_a_long_way_without_reversals_is_not_taken_for_backlash(seed: int) -> None:
+    # Along the way the backlash becomes uncertain, and the steps are lost just before the next reversal takes it up.
+    backlash_m, slip_m = (0.0016, 0.0014), 0.00072
+    path = zigzag_path(20)
+    reached_s, (u_x, u_y) = path.time_s[-1], (path.u_x[-1], path.u_y[-1])
+    way = np.array([[u_x + 0.1, u_y + 0.1], [u_x + 0.1, u_y + 0.095], [u_x + 0.1, u_y + 0.1]])
+    turns_s = reached_s + 3.5
+    path.append(turns_s + np.array([0.0, 0.15, 0.3]), way, path.along_m[-1] + np.array([0.14, 0.145, 0.15]))
+    estimator, truth, rng = Estimator(EstimatorSettings(), path), path.start(), np.random.default_rng(seed)
+    estimator.progress(-0.1, 0.0)
+    for stamp_s in np.arange(0.0, path.time_s[-1] - 0.1, 1 / 30):
+        estimator.progress(stamp_s + 0.1, stamp_s + 0.1)
+        path.advance(truth, stamp_s, backlash_m)
+        lost_m = slip_m if stamp_s > turns_s - 0.02 else 0.0
+        offset_m = np.array([-0.0008, -0.0007 + lost_m])
+        tip = np.array([truth.x, truth.y]) + offset_m + rng.normal(0, 6e-5, 2)
+        estimator.see(stamp_s, tip, np.eye(2) * 6e-5**2)
+    assert [(jump.axis, jump.size_m) for jump in estimator.jumps] == [(1, slip_m)]
+    assert estimator.backlash_m == pytest.approx(backlash_m, abs=1e-4)
+
+
 def test_without_lost_steps_none_are_found_even_in_noise() -> None:
     cell = Cell(noise_m=2e-4)
     cell.run(60.0)
