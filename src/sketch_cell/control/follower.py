@@ -120,6 +120,7 @@ class Follower:
         k, xy, along = self._next, self.route.xy_m, self.route.along_m
         before = max(k - 1, 0)
         stroke, length = xy[k] - xy[before], along[k] - along[before]
+        most = self._settings.slew * length
         legs = []
         turned = self.route.side[k] != self._pull
         if turned.any():
@@ -131,13 +132,13 @@ class Follower:
         if float(np.abs(target - self._shift_m).max()) > self._settings.dead_band_m:
             self._slewing = True
         if self._slewing or self._swing_m.any():
-            target = self._swing(target, stroke, self._settings.slew * length, backlash_m)
+            target = self._swing(target, stroke, most, backlash_m)
             legs.append((xy[before] + self._shift_m + self._swing_m, along[before]))
         pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if self._slewing else 1
         for piece in range(1, pieces + 1):
             share = piece / pieces
             if self._slewing:
-                self._shift_m = _slewed(self._shift_m, target, self._settings.slew * length / pieces)
+                self._shift_m = _slewed(self._shift_m, target, most / pieces)
             place = xy[before] + share * stroke + self._shift_m + self._swing_m
             legs.append((place, along[before] + share * length))
         self._slewing = self._slewing and not np.array_equal(self._shift_m, target)
