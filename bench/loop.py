@@ -263,8 +263,8 @@ and stays there for 25 mm (goal: 15 mm). "Strays" is the largest distance of the
 after a loss left out: a spur wider than the line would be more than 0.6 mm.
 
 The goals are for 20 seeds of 64 cells; the column "runs" says how many were made. Two runs shared the two cores,
-beside other work; processor seconds grow with that. Rows were measured on different days: the first "plus lost steps"
-row is the newest, and has what the last changes of follower and estimator gained.
+beside other work; processor seconds grow with that. Each run stays in `loop.json` until `--fresh` makes it again, so
+rows may be of different days.
 
 {table(runs)}
 
