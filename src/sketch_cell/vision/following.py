@@ -157,7 +157,7 @@ class Follower:
             1.5, 0.3 * way_px
         ):  # it would have shown, so the tip has not come along yet
             self._misses += 1
-            self._agreeing = 0
+            self._agreeing = min(self._agreeing, 1)
             self._gap.not_yet(prediction, motor[-1], self._tip)
             if self._misses > 3 or self._hits < 2:
                 self._lose()
@@ -166,7 +166,7 @@ class Follower:
             return NoTip(time_s, "no new ink where some was expected")
         self._keep_predicted(prediction)
         if self._sigma_px.max() > _DOUBT_PX:
-            self._agreeing = 0
+            self._agreeing = min(self._agreeing, 1)
         return NoTip(time_s, "retracing: no new ink" if way_px > 0.3 else "standing still")
 
     def _new_ink(
