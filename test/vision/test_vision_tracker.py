@@ -174,6 +174,17 @@ def test_the_first_find_after_doubt_is_not_reported():
     assert "waiting for more" in said[first - 1].reason
 
 
+def test_a_tip_that_was_only_in_doubt_needs_no_second_find():
+    motor = zigzag(36)
+    slip_s = STILL_S + 1.5
+    lost = np.where(np.arange(len(motor))[:, None] * TICK_S > slip_s, [0.0, -0.00072], 0.0)
+    said, truth = follow(motor, dragged(motor, lost_m=lost))
+    reasons = [getattr(s, "reason", "") for s in said if s.stamp_s > slip_s]
+    assert sum("expected" in reason for reason in reasons) > 2
+    assert sum("waiting for more" in reason for reason in reasons) < 2
+    assert errors_px(said, truth).max() < 1.5
+
+
 def test_a_standing_stylus_is_told_as_such():
     motor = np.concatenate([path([[0.05, 0.05], [0.07, 0.05]]), np.repeat([[0.07, 0.05]], 1000, axis=0)])
     said, _ = follow(motor, dragged(motor))
