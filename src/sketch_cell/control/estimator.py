@@ -21,14 +21,12 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
-_SPREAD = math.sqrt(
-    3.0
-)  # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6
+# Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6.
+_SPREAD = math.sqrt(3.0)
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
 _EVIDENCE = 1.0  # a log-likelihood ratio above this speaks for lost steps
-_SETTLED_M = (
-    2e-4  # before the tip is predicted this well, a surprise is news about the backlash, not a lost step
-)
+# Before the tip is predicted this well, a surprise is news about the backlash, not a lost step.
+_SETTLED_M = 2e-4
 _DELAY = 4
 
 

@@ -8,12 +8,10 @@ import numpy as np
 
 from sketch_cell.control.deviation import Deviation
 
-WITHIN_M = (
-    0.0002  # nearer to its line than this the stylus is on it: without lost steps it strays about as far
-)
-STAYS_M = (
-    0.025  # and back only if it stays for so long: a slip across a straight stroke shows at its ends alone
-)
+# Nearer to its line than this the stylus is on it: without lost steps it strays about as far.
+WITHIN_M = 0.0002
+# And back only if it stays for so long: a slip across a straight stroke shows at its ends alone.
+STAYS_M = 0.025
 
 
 def recovered_m(found: Deviation, losses_along_m: Sequence[float]) -> list[float]:

@@ -24,9 +24,8 @@ BINS_PER_CELL = 8  # of the grid on which drawing and photo are compared
 # When a cell takes the next faster wave, by what the plan is tuned for: the share of its wave's darkest tone that
 # calls for it. Grey values save reversals at the price of tone that is hardly seen; an adapted eye forgives no ripple.
 SWITCH = {"linear": (0.93, 0.96, 1.0), "value": (0.97, 1.0, 1.04), "adapted": (0.9, 0.93, 0.96)}
-FLAT_PERIOD = frozenset(
-    {"value"}
-)  # tunings whose lone period flattens its crests; else it stays round, for detail
+# Tunings whose lone period flattens its crests; else it stays round, for detail.
+FLAT_PERIOD = frozenset({"value"})
 HYSTERESIS = 0.1  # tone by which a cell must fall below that before it goes back to the slower wave
 
 

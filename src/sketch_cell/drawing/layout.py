@@ -11,9 +11,8 @@ from sketch_cell.drawing.wave import SAMPLES_PER_CELL
 
 FloatImage = NDArray[np.float32]
 
-MERGE_BELOW = (
-    0.6  # of the lightest tone of single rows: above, the ripple of lone tracks costs more than it gives
-)
+# Of the lightest tone of single rows: above, the ripple of lone tracks costs more than it gives.
+MERGE_BELOW = 0.6
 SHORTEST_CELLS = 3
 RAMP_CELLS = 0.5
 SPARSEST = 0.85  # rows per pitch in white: with fewer the eye sees the rows instead of the tone

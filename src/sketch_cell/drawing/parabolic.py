@@ -73,9 +73,8 @@ def _one_start(
 ) -> tuple[list[Step], bool]:
     """Rounds of one start, and whether all its guards held."""
     low, high = bounds
-    x = np.exp(
-        rng.uniform(np.log(low), np.log(high), KEPT)
-    )  # even in the logarithm: an exponent's effect is a ratio
+    # Even in the logarithm: an exponent's effect is a ratio.
+    x = np.exp(rng.uniform(np.log(low), np.log(high), KEPT))
     points = sorted((round(float(value), 5), measure(value)) for value in x)
     steps: list[Step] = []
     for _ in range(ROUNDS):

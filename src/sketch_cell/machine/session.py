@@ -86,9 +86,8 @@ class Session:
         """Hold what moves and give the port back."""
         link, self._link = self._link, None
         if link is not None:
-            with suppress(
-                MachineError
-            ):  # the port may be gone already, and with it the way to hold the board
+            # The port may be gone already, and with it the way to hold the board.
+            with suppress(MachineError):
                 link.write(self.driver.farewell())
             link.close()
         self.driver.link_lost("the port was closed")

@@ -18,14 +18,10 @@ from sketch_cell.machine.motion import MotionSettings, passage
 
 Point = tuple[float, float]
 
-SAME_PLACE_M = (
-    2e-5  # two machine steps: the board rounds to its own steps and we to hundredths of a millimetre
-)
-KEPT, CONTEXT, AHEAD = (
-    256,
-    8,
-    80,
-)  # vertices kept behind the board; looked at behind and ahead to foretell motion
+# Two machine steps: the board rounds to its own steps and we to hundredths of a millimetre.
+SAME_PLACE_M = 2e-5
+# Vertices kept behind the board; looked at behind and ahead to foretell motion.
+KEPT, CONTEXT, AHEAD = 256, 8, 80
 WINDOW_S, LEAD_S = 0.3, 0.1
 
 

@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 from sketch_cell.mosaic.masks import Mask, distance_inside, peaks
 
-EDGE, EDGE_LIGHTNESS = (
-    14.0,
-    0.6,
-)  # colour change where sweets meet [CIELAB], and how much lightness counts in it
+# Colour change where sweets meet [CIELAB], and how much lightness counts in it.
+EDGE, EDGE_LIGHTNESS = 14.0, 0.6
 FLATTEN = 0.7  # of the radius: size of the median filter that takes gleams and letters out
 LEAST_PEAK = 0.3  # of the radius: the smallest inscribed disc that may be a piece
 SADDLE = 0.92  # two peaks are one piece where the ridge between them stays above this share of the lower one
 EXPAND, LEAST_EXPAND_PX = 0.2, 3.0  # of the radius: pieces grow back over the edges that cut them
-WHOLE, CONVEX = (
-    0.8,
-    0.97,
-)  # share of its hull that a sweet fills at least, and at best; two that touch fill 0.88
+# Share of its hull that a sweet fills at least, and at best; two that touch fill 0.88.
+WHOLE, CONVEX = 0.8, 0.97
 SPREAD = 0.6  # of sizes: standard deviation of the logarithm of the area
 SAME_COLOUR = 16.0  # CIELAB
 SLIVER = 0.25  # of the disc's area: pieces smaller than this may be a gleam, or a letter, of another colour

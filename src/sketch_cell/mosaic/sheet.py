@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 SAMPLE_STEP = 11  # pixels
 ROUNDS = 6
-NEAR_FIRST, NEAR_LAST = (
-    22.0,
-    9.0,
-)  # CIELAB distance within which a pixel counts as sheet, first and last round
+# CIELAB distance within which a pixel counts as sheet, first and last round.
+NEAR_FIRST, NEAR_LAST = 22.0, 9.0
 SHADOW = 0.35  # share of the sheet's lightness L* that a shadow may take, as long as the colour stays
 # White paper under a warm lamp stays below the first, and below the second where it is as dark as wood.
 COLOURED_CHROMA, COLOURED_CHROMA_DARK, DARK = 28.0, 18.0, 65.0

@@ -58,9 +58,8 @@ class Camera:
         """The stylus went through stylus_m (n, 2) [m, screen] at times_s (n,) [s], later than before."""
         if len(times_s) == 0:
             return
-        self._coming.append(
-            (stylus_m, times_s)
-        )  # joined when an image is asked for, and perhaps none ever is
+        # Joined when an image is asked for, and perhaps none ever is.
+        self._coming.append((stylus_m, times_s))
 
     def shake(self) -> None:
         """Turn the toy over: a clean glass; the stylus stays where it is."""

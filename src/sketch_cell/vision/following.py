@@ -153,9 +153,8 @@ class Follower:
 
     def _no_ink(self, time_s: float, motor: Floats, prediction: Prediction, fit: StrokeFit) -> NoTip:
         way_px = float(np.hypot(*np.diff(prediction.path_m, axis=0).T).sum()) * self._scale
-        if fit.expected_ink_px > max(
-            1.5, 0.3 * way_px
-        ):  # it would have shown, so the tip has not come along yet
+        # It would have shown, so the tip has not come along yet.
+        if fit.expected_ink_px > max(1.5, 0.3 * way_px):
             self._misses += 1
             self._agreeing = min(self._agreeing, 1)
             self._gap.not_yet(prediction, motor[-1], self._tip)

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LOW, HIGH = 0, 1
-_STEP_PX, _MOST_PIECES = (
-    1.5,
-    40,
-)  # longest piece of a predicted path, and the most of them between two samples
+# Longest piece of a predicted path, and the most of them between two samples.
+_STEP_PX, _MOST_PIECES = 1.5, 40
 _FIRST_PULL_PX = 0.8  # how far a limit may be off where a pull begins (the cable gives way gradually)
 _PULL_PX = 0.25  # and from image to image while it lasts
 _SOFT_PX = 2.0  # nearer to the limit than this the tip may already creep
