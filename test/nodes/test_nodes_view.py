@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import sys
 import threading
 import time
@@ -39,6 +40,7 @@ from sketch_cell.ros.view_entities import (
     picture_entity,
     view_mm,
 )
+from sketch_cell.ros.view_server import ViewServer
 
 
 def waves(points: int) -> np.ndarray:
@@ -113,14 +115,32 @@ def view(spinner, ports) -> ViewNode:
 
 
 def test_a_port_in_use_is_said_in_one_sentence(spinner, ports):
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("", ports[0]))
         taken.listen()
         node = view(spinner, ports)
         with pytest.raises(InputError, match=f"port {ports[0]}"):
             node._show()
+
+
+def answers(address, port) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def test_it_listens_to_this_computer_alone_until_it_is_closed(ports):
+    server = ViewServer("127.0.0.1", *ports, memory_mb=50)
+    try:
+        for port in ports:
+            assert answers("127.0.0.1", port)
+            # One that listens on every address would answer here, too.
+            assert not answers("127.0.0.2", port)
+    finally:
+        server.close()
+    assert not any(answers("127.0.0.1", port) for port in ports)
 
 
 class Cell:

@@ -13,7 +13,6 @@ from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from sketch_cell.bringup import VIEW_PORT, VIEW_STREAM_PORT, view_url
-from sketch_cell.errors import InputError
 from sketch_cell.ros.marker_messages import marker_array_from_bytes
 from sketch_cell.ros.messages import image_from_bytes, rgb_from
 from sketch_cell.ros.parameters import declare_settings
@@ -32,6 +31,7 @@ from sketch_cell.ros.view_entities import (
     nothing,
     picture_entity,
 )
+from sketch_cell.ros.view_server import ViewServer
 from sketch_cell.settings import Settings, setting
 
 
@@ -39,6 +39,9 @@ from sketch_cell.settings import Settings, setting
 class ViewSettings(Settings):
     """Where the view is served, and how much it may cost."""
 
+    address: str = setting(
+        "127.0.0.1", "where it listens: 0.0.0.0 lets other computers look, too", read_only=True
+    )
     port: int = setting(VIEW_PORT, "where a browser finds it", minimum=1, maximum=65535, read_only=True)
     stream_port: int = setting(
         VIEW_STREAM_PORT, "where the page gets its data", minimum=1, maximum=65535, read_only=True
@@ -62,6 +65,7 @@ class ViewNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("view", **options)
         self._settings = declare_settings(self, ViewSettings)
+        self._server: ViewServer | None = None
         self._recording: Any = None
         self._begin_s: float | None = None
         self._shown: dict[str, bool] = {}
@@ -73,24 +77,22 @@ class ViewNode(Node):
         self.create_timer(1.0 / self._settings.rate_hz, self._show, clock=steady)
 
     def _serve(self) -> Any:
-        """The page comes out of rerun's own package."""
-        try:
-            import rerun
-        except ImportError as error:
-            raise InputError("the view needs the library rerun: pip install rerun-sdk.") from error
         settings = self._settings
+        self._server = ViewServer(settings.address, settings.port, settings.stream_port, settings.memory_mb)
+        import rerun
+
         recording = rerun.RecordingStream("sketch_cell")
-        try:
-            stream = recording.serve_grpc(
-                grpc_port=settings.stream_port,
-                default_blueprint=layout(),
-                server_memory_limit=f"{settings.memory_mb}MB",
-            )
-            rerun.serve_web_viewer(web_port=settings.port, open_browser=False, connect_to=stream)
-        except (RuntimeError, ValueError, OSError) as error:
-            raise InputError(f"the view cannot be served on port {settings.port}: {error}.") from error
+        recording.connect_grpc(self._server.stream_url, default_blueprint=layout())
         self.get_logger().info(f"live view: {view_url(settings.port, settings.stream_port)}")
         return recording
+
+    def destroy_node(self) -> None:
+        """Close the server, too."""
+        if self._recording is not None:
+            self._recording.disconnect()
+        if self._server is not None:
+            self._server.close()
+        super().destroy_node()
 
     def _show(self) -> None:
         self._recording = self._recording or self._serve()
