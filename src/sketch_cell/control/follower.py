@@ -20,7 +20,7 @@ from sketch_cell.settings import Settings, setting
 
 Array = NDArray[np.float64]
 
-LONGEST_SENT_M = 2.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
+LONGEST_SENT_M = 1.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
 WORTH_TAKE_UPS_M = 1.5e-4  # smaller corrections against the pull wait for the next reversal
 
@@ -37,7 +37,7 @@ class FollowerSettings(Settings):
         maximum=5,
     )
     slew: float = setting(
-        0.2, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
+        0.3, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
     )
     dead_band_m: float = setting(
         0.00003, "corrections smaller than this wait: they would only kink the line", unit="m", minimum=0.0
