@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 
 
@@ -15,7 +15,11 @@ class Spinner:
     """Spins nodes of this process together; every node added is destroyed at the end."""
 
     def __init__(self) -> None:
-        self._executor = SingleThreadedExecutor()
+        self._executor: Executor = SingleThreadedExecutor()
+
+    def use(self, executor: Executor) -> None:
+        """Spin with another executor; before any node is added."""
+        self._executor = executor
 
     def add(self, node: Node) -> Node:
         self._executor.add_node(node)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from sketch_cell.machine.knobs import knobs_from_screen
 from sketch_cell.nodes.tip_tracker import TipTrackerNode
-from sketch_cell.ros.messages import image_bytes
+from sketch_cell.ros.messages import image_bytes, image_from_bytes
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 from sketch_cell.twin.camera import Camera, CameraSettings
 
@@ -24,7 +24,8 @@ SPEED_M_PER_S = 0.02
 class Scene:
     """A stylus that goes right in a straight line under a camera, as a foreign node would publish it."""
 
-    def __init__(self, spinner, **settings):
+    def __init__(self, spinner, begins_s=0.5, **settings):
+        self.begins_s = begins_s
         self.camera = Camera(CameraSettings(dropped_fraction=0.0, **settings), seed=3)
         self.spinner, self.node, self.tips, self.debug = spinner, spinner.add(Node("scene")), [], []
         self.images = self.node.create_publisher(Image, "camera/image_raw", SENSOR)
@@ -38,35 +39,44 @@ class Scene:
         self.frame = 0
 
     def place(self, time_s):
-        return np.array([0.03 + SPEED_M_PER_S * np.maximum(np.asarray(time_s) - 0.5, 0), 0.05 + 0 * time_s])
+        way_m = SPEED_M_PER_S * np.maximum(np.asarray(time_s) - self.begins_s, 0)
+        return np.array([0.03 + way_m, 0.05 + 0 * time_s])
 
     def play(self, tracker, frames):
         """Publish frames one by one, each once the tracker has taken the one before."""
         for _ in range(frames):
-            start_s = self.frame * PERIOD_S
-            times = start_s + np.arange(1, 34) * 1e-3
-            self.camera.see(self.place(times).T, times)
-            stamp = Time(nanoseconds=round(start_s * 1e9))
-            velocity = [SPEED_M_PER_S * float(start_s > 0.5), 0.0]
-            joints = JointState(name=["knob_y", "knob_x"])  # in another order than usual
-            joints.position = knobs_from_screen(self.place(start_s))[::-1].tolist()
-            joints.velocity = knobs_from_screen(velocity)[::-1].tolist()
-            joints.header.stamp = stamp.to_msg()
-            self.joints.publish(joints)
-            self.spinner.until(lambda: tracker.heard_joints > self.frame)
-            self.images.publish(image_bytes(self.camera.image(start_s), stamp.nanoseconds, "camera"))
-            self.spinner.until(lambda: tracker.heard_images > self.frame)
-            self.frame += 1
+            self.show(tracker)
+            self.spinner.until(lambda: tracker.heard[-1:] == [self.frame - 1])
+
+    def show(self, tracker):
+        """Publish the next frame, once the tracker has heard of the motion."""
+        start_s = self.frame * PERIOD_S
+        times = start_s + np.arange(1, 34) * 1e-3
+        self.camera.see(self.place(times).T, times)
+        stamp = Time(nanoseconds=round(start_s * 1e9))
+        velocity = [SPEED_M_PER_S * float(start_s > self.begins_s), 0.0]
+        joints = JointState(name=["knob_y", "knob_x"])  # in another order than usual
+        joints.position = knobs_from_screen(self.place(start_s))[::-1].tolist()
+        joints.velocity = knobs_from_screen(velocity)[::-1].tolist()
+        joints.header.stamp = stamp.to_msg()
+        self.joints.publish(joints)
+        self.spinner.until(lambda: tracker.heard_joints > self.frame)
+        self.images.publish(image_bytes(self.camera.image(start_s), stamp.nanoseconds, "camera"))
+        self.frame += 1
 
 
 class Heard(TipTrackerNode):
-    """The node, counting what came."""
+    """The node, noting what came: the numbers of the frames that it took, and how many joint states."""
 
-    heard_images = heard_joints = 0
+    heard_joints = 0
+
+    def __init__(self):
+        self.heard = []
+        super().__init__()
 
     def _on_image(self, data):
         super()._on_image(data)
-        self.heard_images += 1
+        self.heard.append(round(image_from_bytes(data)[0].stamp_ns * 1e-9 / PERIOD_S))
 
     def _on_joint_states(self, message):
         super()._on_joint_states(message)
@@ -93,6 +103,27 @@ def test_the_tip_is_published_where_it_is(spinner):
     covariance = np.reshape(tip.pose.covariance, (6, 6))
     assert 1e-6 < np.sqrt(covariance[0, 0]) < 2e-4
     assert not covariance[2:].any()
+
+
+def test_at_rest_images_wait_and_none_is_lost_when_motion_begins(spinner):
+    spinner.use(pytest.importorskip("rclpy.experimental").EventsExecutor())  # what the node runs under
+    scene = Scene(spinner, begins_s=60 * PERIOD_S)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 32)  # until a second without motion is known of
+    assert tracker._images not in list(tracker.subscriptions)
+    for _ in range(28):
+        scene.show(tracker)
+    assert tracker._images not in list(tracker.subscriptions)
+    spinner.until(lambda: len(tracker.heard) > 32)  # a look now and then
+    assert not {*range(32, 60)} <= {*tracker.heard}
+    for _ in range(10):
+        scene.show(tracker)
+    spinner.until(lambda: tracker.heard[-1] == 69)
+    assert tracker._images in list(tracker.subscriptions)
+    assert tracker.heard == sorted({*tracker.heard})
+    assert {*range(58, 70)} <= {
+        *tracker.heard
+    }  # DDS keeps five, and the first word of motion comes with frame 61
 
 
 def test_debug_pictures_come_only_while_somebody_listens(spinner):

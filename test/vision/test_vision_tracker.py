@@ -191,21 +191,21 @@ def test_a_standing_stylus_is_told_as_such():
     assert {s.reason for s in said[-20:]} == {"standing still"}
 
 
-def test_four_images_a_second_are_enough_while_nothing_moves():
+def test_it_rests_a_second_after_the_last_motion_and_no_longer_than_to_the_next():
     eye = Camera(CLEAN, 2)
     tracker = TipTracker(lens=Lens(*eye.camera_info[2:]))
-    looked = []
-    for frame in range(120):
-        stamp_s, moves = frame / 30, frame >= 90
-        place = np.array([0.05 + 1e-4 * max(frame - 90, 0), 0.05])
+    rested = []
+    for frame in range(150):
+        stamp_s, moves = frame / 30, frame >= 120
+        place = np.array([0.05 + 1e-4 * min(max(frame - 30, 0), 15) + 1e-4 * max(frame - 120, 0), 0.05])
         tracker.note_motion(stamp_s, place, np.array([0.003 * moves, 0.0]))
         eye.see(place[None], np.array([stamp_s]))
-        if tracker.wants(stamp_s):
-            looked.append(frame)
+        if tracker.rests(stamp_s):
+            rested.append(frame)
+        else:
             for image in eye.frames(stamp_s + 1):
                 tracker.track(image.image, stamp_s)
-    counts = np.bincount(np.array(looked) // 30, minlength=4)
-    assert counts[0] == counts[3] == 30 and counts[2] == 4
+    assert rested == [30, *range(45 + 30, 120)]
 
 
 def test_a_hand_makes_silence_and_the_tip_is_found_again():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
@@ -20,6 +23,7 @@ from sketch_cell.ros.messages import image_bytes, image_from_bytes, rgb_from
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
+from sketch_cell.ros.recorder import waiting
 from sketch_cell.settings import Settings, setting
 from sketch_cell.vision.calibration import Calibration, Lens, read_calibration
 from sketch_cell.vision.debug import debug_picture
@@ -28,6 +32,7 @@ from sketch_cell.vision.tracker import NoTip, Tip, TipTracker, TrackerSettings
 from sketch_cell.vision.warm_up import warm_up
 
 JOINTS = ["knob_x", "knob_y"]
+REST_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class NodeSettings(Settings):
 
 class TipTrackerNode(LifecycleNode):
     """Carries messages to the tracker and back; where the tip is, is decided in `vision/`."""
+
+    _images: Subscription | None = None
+    _rests = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__("tip_tracker", **options)
@@ -59,13 +67,14 @@ class TipTrackerNode(LifecycleNode):
         self._tip = self.create_publisher(PoseWithCovarianceStamped, "tip", SENSOR)
         self._debug = self.create_publisher(Image, "tip/debug", SENSOR)
         self._diagnostics = Diagnostics(self)
-        self.create_subscription(Image, "camera/image_raw", self._on_image, SENSOR, raw=True)
+        self._images = self.create_subscription(Image, "camera/image_raw", self._on_image, SENSOR, raw=True)
         # Some cameras send their camera_info with every image, others once and latched.
         self._lens_told = [
             self.create_subscription(CameraInfo, "camera/camera_info", self._on_camera_info, quality)
             for quality in (SENSOR, LATCHED)
         ]
         self.create_subscription(JointState, "joint_states", self._on_joint_states, RELIABLE)
+        self.create_timer(REST_LOOK_S, self._look_at_rest, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if self._settings.autostart:
             self.trigger_configure()
             self.trigger_activate()
@@ -120,15 +129,35 @@ class TipTrackerNode(LifecycleNode):
         position = screen_from_knobs(np.array(message.position)[order], self._knobs)
         velocity = screen_from_knobs(np.array(message.velocity)[order], self._knobs)
         stamp = message.header.stamp
-        self._tracker.note_motion(stamp.sec + stamp.nanosec * 1e-9, position, velocity)
+        stamp_s = stamp.sec + stamp.nanosec * 1e-9
+        self._tracker.note_motion(stamp_s, position, velocity)
+        self._set_rest(self._tracker.rests(stamp_s))
+
+    # To take every image of a machine that stands was most of an idle cell's work. So at rest they wait where DDS
+    # keeps the newest few, and one is looked at now and then; the first word of motion brings those that wait.
+
+    @property
+    def subscriptions(self) -> Iterator[Subscription]:
+        """What the executor listens to: the camera only while something moves."""
+        return (each for each in super().subscriptions if not (self._rests and each is self._images))
+
+    def _set_rest(self, rests: bool) -> None:
+        if rests != self._rests:
+            self._rests = rests
+            if self.executor is not None:
+                self.executor.wake()  # to look at `subscriptions` anew
+
+    def _look_at_rest(self) -> None:
+        if self._rests and self._images is not None:
+            for data, *_ in waiting(self._images):
+                self._on_image(data)
+                break
 
     def _on_image(self, data: bytes) -> None:
         if not self._active or (self._lens is None and self._settings.wait_for_lens):
             return
         try:
             picture, encoding = image_from_bytes(data)
-            if self._tracker is not None and not self._tracker.wants(picture.stamp_s):
-                return
             image = grey_from_rgb(rgb_from(picture.array, encoding))
         except ValueError as error:
             self._say_once(f"Images cannot be read: {error}.")
@@ -142,6 +171,7 @@ class TipTrackerNode(LifecycleNode):
             self._tip.publish(self._message(seen))
             self._counts["tips"] += 1
         self._tell(seen)
+        self._set_rest(self._tracker.rests(picture.stamp_s))
         if self._debug.get_subscription_count() > 0:
             shown = debug_picture(image, self._tracker, seen)
             self._debug.publish(image_bytes(shown, picture.stamp_ns, picture.frame))

@@ -36,7 +36,7 @@ TRACE_PERIOD_S = 0.05
 # The world steps in multiples of this: in less, one motor step looks like a leap that no motor could follow.
 STEP_S = 0.005
 # Wall time: each tick wakes every node that goes by /clock, so a standing board that nobody talks to has few.
-REST_TICK_S, QUIET_S = 0.05, 0.5
+REST_TICK_S, QUIET_S = 0.1, 0.5
 STANDING = ("Idle", "Alarm", "Sleep", "Check")
 SILENT_S = 0.25  # a driver asks a moving board ten times a second
 

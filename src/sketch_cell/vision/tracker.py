@@ -18,7 +18,7 @@ from sketch_cell.vision.tip import NoTip as NoTip
 from sketch_cell.vision.tip import Tip as Tip
 from sketch_cell.vision.tip import TrackerSettings as TrackerSettings
 
-_STILL_S, _STILL_PERIOD_S = 1.0, 0.25
+_STILL_S = 1.0
 _LEAST_SEEN = 0.7  # of the sides of the glass: less, and the camera stands elsewhere or is blocked
 
 
@@ -43,7 +43,6 @@ class TipTracker:
         self._motion = CommandedMotion()
         self._first_images: list[NDArray[np.uint8]] = []
         self._plain = PlainDifference(self.settings.method)
-        self._looked_s = -float("inf")
 
     @property
     def last_look(self) -> Look | None:
@@ -59,14 +58,12 @@ class TipTracker:
         """The motors were commanded to position (2,) [m, screen] with velocity (2,) [m/s] at stamp_s."""
         self._motion.note(stamp_s, position_m, velocity_m_per_s)
 
-    def wants(self, stamp_s: float) -> bool:
-        """Whether an image of stamp_s is worth a look: while nothing moves, four a second keep up with the light."""
-        fresh = 0 <= stamp_s - self._looked_s < _STILL_PERIOD_S
-        return not (fresh and self.calibration is not None and self._motion.stands(stamp_s, _STILL_S))
+    def rests(self, stamp_s: float) -> bool:
+        """Whether nothing has moved for a while before stamp_s: a few looks a second keep up with the light."""
+        return self.calibration is not None and self._motion.stands(stamp_s, _STILL_S)
 
     def track(self, image: NDArray[np.uint8], stamp_s: float) -> Tip | NoTip:
         """The tip in a grey image (H, W) whose exposure began at stamp_s (plus the latency setting)."""
-        self._looked_s = stamp_s
         middle_s = stamp_s - self.settings.latency_s + self.settings.exposure_s / 2
         if self.calibration is None:
             return self._calibrate(image, middle_s)
