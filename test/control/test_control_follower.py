@@ -26,7 +26,7 @@ def everything(line: np.ndarray, backlash_m: tuple[float, float], offset_m=(0.0,
         way, way.xy_m[0], np.array(offset_m), np.array(backlash_m), FollowerSettings(), MotionSettings()
     )
     while not follower.finished:
-        follower.send(follower.sent_to_s, np.array(offset_m), np.array(backlash_m))
+        follower.send(follower.told_to_s, np.array(offset_m), np.array(backlash_m))
     return follower
 
 
@@ -75,9 +75,9 @@ def test_a_correction_reaches_the_stylus_whichever_way_the_play_pulls(b_y, slip_
     way, backlash = route(line, 0.0, 0.0), np.array([0.0, b_y])
     follower = Follower(way, way.xy_m[0], np.zeros(2), backlash, FollowerSettings(), MotionSettings())
     follower.send(0.0, np.zeros(2), backlash)
-    lost_s = follower.sent_to_s
+    lost_s = follower.told_to_s
     while not follower.finished:
-        follower.send(follower.sent_to_s, np.array([0.0, slip_m]), backlash)
+        follower.send(follower.told_to_s, np.array([0.0, slip_m]), backlash)
     path, state, ys = follower.path, follower.path.start(), []
     for time_s in path.time_s:
         path.advance(state, time_s, (0.0, b_y))
@@ -131,3 +131,23 @@ def test_the_closed_loop_beats_the_open_one_by_far(seed: int) -> None:
         figures[loop] = cell.deviation().rms_m
     assert figures["camera"] < 1e-4
     assert figures["open"] > 4 * figures["camera"]
+
+
+@pytest.mark.parametrize("slip_m", [0.0, 0.00072])
+def test_anothers_waypoints_are_found_along_the_line_though_it_corrects_otherwise(slip_m: float) -> None:
+    """One follower corrects a loss halfway, the other has heard of it late and believes in less backlash."""
+    line, motion, none = waves(), MotionSettings(), np.zeros(2)
+    ways = [Follower(route(line, 0.0, 0.0), line[0], none, none, FollowerSettings(), motion) for _ in (0, 1)]
+    sender, hearer = ways
+    backlash, slip, sent = np.array([0.0016, 0.002]), np.array([0.0, slip_m]), 0
+    while not sender.finished:
+        now_s = sender.told_to_s
+        times, points = sender.send(now_s, slip * (now_s > 5.0), backlash)
+        hearer.hear(times, points, slip * (now_s > 5.5), 0.9 * backlash)
+        hearer.send(now_s, slip * (now_s > 5.5), 0.9 * backlash)
+        sent += len(times)
+    assert len(hearer.path.time_s) == 1 + sent
+    assert hearer.finished
+    apart_m = np.abs(np.array(hearer.path.along_m) - sender.path.along_m)
+    assert apart_m.max() < 1.5e-3
+    assert apart_m[-1] < 2e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,6 +13,7 @@ from sketch_cell.control.deviation import deviation
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.job import Job
 from sketch_cell.control.job_words import (
+    Commands,
     ControlSettings,
     JobInputs,
     JobOutputs,
@@ -44,6 +46,7 @@ class Bench:
         self.motor_m = HOME_M
         self.trace: list[np.ndarray] = []
         self.orders: list[Order] = []
+        self.told: list[tuple[float, JobInputs, JobOutputs]] = []
         self.blind = self.stuck = False
         self._rng = np.random.default_rng(1)
 
@@ -59,7 +62,9 @@ class Bench:
             if not self.blind and round(self.now_s / STEP_S) % 2:
                 tip = self.toy.stylus_m + self._rng.normal(0, 1e-4, 2)
                 tips = (TipSeen(self.now_s, tip, np.eye(2) * 1e-8),)
-        outputs = self.job.step(self.now_s, JobInputs(self.machine, progress, tips, "because"))
+        inputs = JobInputs(self.machine, progress, tips, "because")
+        outputs = self.job.step(self.now_s, inputs)
+        self.told.append((self.now_s, inputs, outputs))
         self._obey(outputs)
         return outputs
 
@@ -285,3 +290,24 @@ def test_row_end_homing_bounds_a_lost_step_and_comes_back_beside_the_drawing(
     late = result.trace_to_line_m[(place > healed) & (place < 0.99)]
     assert np.sqrt(np.mean(result.trace_to_line_m[place < 0.15] ** 2)) > 2e-4
     assert np.sqrt(np.mean(late**2)) < 1.2e-4
+
+
+@pytest.mark.parametrize("backlash_m", [0.0016, 0.0009])
+def test_a_drawing_computed_again_is_followed_to_its_end_and_its_losses_found(backlash_m: float) -> None:
+    """The board obeys the job that was recorded: another take-up here or there must not tear the two apart."""
+    start = {"start_x_m": float(HOME_M[0]), "start_y_m": float(HOME_M[1])}
+    toy = Toy(ToySettings(**start, pull_out_m_per_s2=1e6, lost_step_probability=0.012), seed=4)
+    bench = Bench(waves(rows=6, cells=12), toy=toy)
+    bench.job.draw()
+    bench.until(JobState.DONE)
+    assert bench.job.status().jumps >= 3
+    again = Job(waves(rows=6, cells=12), ControlSettings(), EstimatorSettings(backlash_y_m=backlash_m))
+    again.draw()
+    before = bench.told[0][2]
+    for now_s, inputs, outputs in bench.told:
+        commands = Commands(before.waypoint_time_s, before.waypoint_m)
+        again.step(now_s, dataclasses.replace(inputs, commands=commands))
+        before = outputs
+    assert again.state is JobState.DONE
+    assert abs(again.status().jumps - bench.job.status().jumps) <= 1
+    assert np.abs(again.status().backlash_m - bench.job.status().backlash_m).max() < 1e-4

@@ -35,6 +35,7 @@ class Driver(Node):
         self.asked: list[str] = []
         self.keepalives = 0
         self.moving, self.refusing, self.done_s, self.say_later = False, "", 0.0, 0.0
+        self.homes_at_once = False
         self.state = self.create_publisher(DiagnosticStatus, "stepper_driver/state", LATCHED)
         self.executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
         self.create_subscription(JointTrajectory, "knobs/trajectory", self.take, RELIABLE)
@@ -57,6 +58,9 @@ class Driver(Node):
         if name == "home":
             self.say("homing")
             self.say_later = time.monotonic() + 0.2
+            if self.homes_at_once:
+                self.say_later = 0.0
+                self.say("idle")
         return answer
 
     def take(self, message: JointTrajectory) -> None:
@@ -131,6 +135,13 @@ def test_it_homes_draws_the_whole_line_and_says_so(cell: Cell) -> None:
     assert float(values["progress"]) == 1.0
     assert float(values["planned_s"]) > 1.0
     cell.until(lambda: {"drawn", "tip"} <= shown())
+
+
+def test_homing_that_is_over_at_once_is_not_missed(cell: Cell) -> None:
+    cell.driver.homes_at_once = True
+    cell.ready()
+    assert cell.ask("draw").success
+    cell.until(lambda: cell.state() == "drawing")
 
 
 def test_pause_holds_the_driver_and_resume_goes_on(cell: Cell) -> None:

@@ -25,12 +25,14 @@ LOOK_S, DRIVER_LOOK_S = 0.05, 0.2
 # Node -> what it reads, which must be in the recording, and what it says itself in place of the recording.
 READS = {
     "tip_tracker": ("camera/image_raw", "camera/camera_info", "joint_states"),
-    "drawing_controller": ("line/path", "knobs/executed", "stepper_driver/state", "tip"),
+    "drawing_controller": ("line/path", "knobs/trajectory", "knobs/executed", "stepper_driver/state", "tip"),
 }
 SAYS = {
     "tip_tracker": ("tip", "tip/debug"),
-    "drawing_controller": ("knobs/trajectory", "job/status", "drawn/markers"),
+    "drawing_controller": ("job/status", "drawn/markers"),
 }
+# The recorded board did what the recorded controller said, whatever the new one says: it must hear both.
+HEARD_AS = {"tip_tracker": {}, "drawing_controller": {"knobs/trajectory": "knobs/recorded"}}
 # Node -> which of its words are held against the recorded ones.
 COMPARED = {"tip_tracker": "tip", "drawing_controller": "knobs/trajectory"}
 # Changes of the recorded job that mean that a person said draw.
@@ -99,6 +101,7 @@ def _spec(name: str) -> NodeSpec:
     parameters: dict[str, ParameterValue] = {"use_sim_time": True}
     if name == "drawing_controller":
         parameters["journal"] = ""  # the journal is the real drawing's
+        parameters["replay"] = True
     return NodeSpec(name, "replay", parameters=parameters, remaps={"/clock": "clock"})
 
 
@@ -111,6 +114,7 @@ class Replay:
         self._only = {topic.removeprefix(bag.namespace).strip("/") for topic in topics}
         self._recorded: dict[str, list[bytes]] = {COMPARED[name]: [] for name in self._names}
         self._job, self._words = "idle", "nothing"
+        self._has_line = self._must_draw = False
         self._checked_s = self._looked_s = 0.0
 
     def run(self, processes: CellProcesses, namespace: str) -> None:
@@ -118,8 +122,9 @@ class Replay:
         from sketch_cell.ros.player import Player
 
         leave_out = {topic for name in self._names for topic in SAYS[name]}
+        heard_as = {topic: called for name in self._names for topic, called in HEARD_AS[name].items()}
         with processes:
-            player = Player(self._bag, namespace, leave_out, self._only)
+            player = Player(self._bag, namespace, leave_out, self._only, heard_as)
             try:
                 for topic in player.missing:
                     console.print(f"{topic} is not played: its type is not installed here.")
@@ -187,8 +192,12 @@ class Replay:
 
             self._words = job_words(data)
             before, self._job = self._job, job_state(data)
-            if (before, self._job) in BEGINNINGS:
-                player.draw()
+            self._must_draw |= (before, self._job) in BEGINNINGS
+        # The recorder may have heard the line, latched, only after a person had said draw.
+        if self._must_draw and self._has_line:
+            player.draw()
+            self._must_draw = False
+        self._has_line |= topic == "line/path"
 
     def _report(self, player: Player) -> None:
         from sketch_cell.ros.replay_figures import job_words, tips_alike, waypoints_alike

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 LONGEST_SENT_M = 1.5e-3  # a longer stroke is sent in parts, so that no correction waits for its end
 LONGEST_PIECE_M = 1e-3  # while the offset moves, a segment is sent in pieces no longer than this
+SLACK_M = 5e-4  # how much further along the line than it is long a stroke that somebody else sent may lead
 WORTH_TAKE_UPS_M = 1.5e-4  # smaller corrections against the pull wait for the next reversal
 
 
@@ -48,7 +49,8 @@ class FollowerSettings(Settings):
 
 
 class Follower:
-    """Walks along a route once; `path` is the record of everything sent."""
+    """Walks along a route once; `path` is the record of what the board was told: of everything sent, unless somebody
+    else's commands are heard (`hear`)."""
 
     def __init__(
         self,
@@ -68,6 +70,8 @@ class Follower:
         self._swing_m = np.zeros(2)  # across the play and back, while a correction goes against the pull
         self._slewing = False
         self._next = 0
+        self._end_m, self._end_s = np.asarray(start_m, dtype=np.float64), 0.0
+        self._hears = False
         nominal, vertex = route.with_take_ups(backlash_m)
         times = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
         self.planned_s = float(times[-1])
@@ -80,8 +84,13 @@ class Follower:
         return self._next >= len(self.route.xy_m)
 
     @property
-    def sent_to_s(self) -> float:
-        """End of what was sent, on the driver's timeline [s]."""
+    def begins(self) -> bool:
+        """Whether nothing has been sent yet."""
+        return self._end_s == 0.0
+
+    @property
+    def told_to_s(self) -> float:
+        """End of what the board was told, on the driver's timeline [s]."""
         return self.path.time_s[-1]
 
     def due_s(self, along_m: float) -> float:
@@ -102,8 +111,7 @@ class Follower:
         times: list[float] = []
         points: list[Array] = []
         places: list[float] = []
-        previous = np.array([self.path.u_x[-1], self.path.u_y[-1]])
-        at_s = self.sent_to_s
+        previous, at_s = self._end_m, self._end_s
         while not self.finished and (self._next == 0 or self._due_s[self._next - 1] < until_s):
             for u, along_m in self._leg(offset_m, backlash_m):
                 length = float(np.hypot(*(u - previous)))
@@ -115,9 +123,34 @@ class Follower:
                 places.append(along_m)
                 previous = u
             self._next += 1
+        self._end_m, self._end_s = previous, at_s
         sent = np.array(times), np.reshape(points, (-1, 2)), np.array(places)
-        self.path.append(*sent)
+        if not self._hears:
+            self.path.append(*sent)
         return sent[0], sent[1]
+
+    def hear(self, time_s: Array, motor_m: Array, offset_m: Array, backlash_m: Array) -> None:
+        """Waypoints (n,) [s], (n, 2) [m] that somebody else sent: from now on `path` holds them, not what is sent here.
+
+        Where along the line each belongs follows from its place and the present estimates.
+        """
+        self._hears = True
+        for at_s, place_m in zip(time_s, motor_m, strict=True):
+            if at_s <= self.told_to_s:
+                continue
+            way_m = float(np.hypot(*(place_m - (self.path.u_x[-1], self.path.u_y[-1]))))
+            along_m = self._place_m(place_m, way_m, offset_m, backlash_m)
+            self.path.append(np.array([at_s]), place_m[None], np.array([along_m]))
+
+    def _place_m(self, motor_m: Array, way_m: float, offset_m: Array, backlash_m: Array) -> float:
+        """Where along the line [m], at most a little more than `way_m` on, a motor position (2,) [m] belongs."""
+        line, first = self.route, self.path.along_m[-1]
+        last = min(first + 1.5 * way_m + SLACK_M, float(line.along_m[-1]))
+        places = np.linspace(first, last, 200)
+        segment = np.searchsorted(line.along_m[:-1], places, side="right")
+        shift = 0.5 * self._settings.take_up_share * line.side[segment] * backlash_m - offset_m
+        xy = np.column_stack([np.interp(places, line.along_m, line.xy_m[:, axis]) for axis in (0, 1)])
+        return float(places[np.argmin(((xy + shift - motor_m) ** 2).sum(axis=1))])
 
     def _leg(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
         """Motor positions and places from the vertex before to the next, the take-up before it included."""

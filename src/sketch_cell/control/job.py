@@ -165,6 +165,7 @@ class Job:
             if self._watch is not None:
                 self._watch.begin(now_s)
         if self._watch is not None and self.state in (JobState.DRAWING, JobState.PAUSED):
+            self._hear(inputs)
             self._watch.observe(now_s, inputs)
         times, points = np.zeros(0), np.zeros((0, 2))
         moving = self.state is JobState.DRAWING or (self.state is JobState.HOMING and self._homing_seen)
@@ -209,6 +210,13 @@ class Job:
             self._homing_seen = True
         elif inputs.machine is MachineState.READY and self._homing_seen and inputs.progress:
             self._begin(inputs.progress[-1].position_m, now_s)
+            self._hear(inputs)
+
+    def _hear(self, inputs: JobInputs) -> None:
+        """Where another controller moves the board, what is seen is held against that one's commands."""
+        assert self.follower is not None
+        if inputs.commands is not None:
+            self.follower.hear(inputs.commands.time_s, inputs.commands.position_m, *self._feed_forward())
 
     def _begin(self, start_m: Array, now_s: float) -> None:
         """Plan the way to where the drawing begins or goes on, and start."""
@@ -263,11 +271,11 @@ class Job:
             backlash_m = self._feed_forward()[1]
             self._planned_s = draw_time_s(self.line.with_take_ups(backlash_m)[0], self._motion)
         offset, backlash = self._feed_forward()
-        first = len(self.follower.path.time_s) == 1
+        first = self.follower.begins
         times, points = self.follower.send(newest.timeline_s, offset, backlash)
         if first:  # so that the driver's timeline begins where and when ours does
             times, points = np.append(0.0, times), np.vstack([newest.position_m, points])
-        if self.follower.finished and newest.timeline_s >= self.follower.sent_to_s - 1e-6:
+        if self.follower.finished and newest.timeline_s >= self.follower.told_to_s - 1e-6:
             self._arrive(now_s, machine)
         return times, points
 

@@ -120,6 +120,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Commands:
+    """Waypoints that another controller sent: times (n,) [s] on the timeline, motor positions (n, 2) [m]."""
+
+    time_s: Array
+    position_m: Array
+
+
+@dataclass(frozen=True)
 class TipSeen:
     """One tip from the tracker: exposure stamp, place (2,) [m, screen] and covariance (2, 2) [m^2]."""
 
@@ -130,12 +138,13 @@ class TipSeen:
 
 @dataclass(frozen=True)
 class JobInputs:
-    """What was observed since the last step."""
+    """What was observed since the last step; with `commands`, even empty ones, the board obeys another controller."""
 
     machine: MachineState
     progress: tuple[Progress, ...] = ()
     tips: tuple[TipSeen, ...] = ()
     reason: str = ""
+    commands: Commands | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
 
@@ -23,6 +24,7 @@ from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.follower import FollowerSettings
 from sketch_cell.control.job import Job
 from sketch_cell.control.job_words import (
+    Commands,
     ControlSettings,
     JobInputs,
     JobOutputs,
@@ -41,9 +43,21 @@ from sketch_cell.ros.drawing_markers import DrawingMarkers
 from sketch_cell.ros.messages import path_from_bytes
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
-from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
+from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR, STATES
+from sketch_cell.settings import Settings, setting
 
 JOINTS = ["knob_x", "knob_y"]
+
+
+@dataclass(frozen=True)
+class NodeSettings(Settings):
+    """How the node runs; the job, the estimator, the follower and the motion have settings of their own."""
+
+    replay: bool = setting(
+        False,
+        "the board obeys a recorded controller, whose commands are heard on knobs/recorded",
+        read_only=True,
+    )
 
 
 class DrawingControllerNode(Node):
@@ -51,6 +65,7 @@ class DrawingControllerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("drawing_controller")
+        self._replay = declare_settings(self, NodeSettings).replay
         self._control = declare_settings(self, ControlSettings, on_change=self._change)
         self._parts = (
             declare_settings(self, EstimatorSettings, prefix="estimator."),
@@ -61,9 +76,11 @@ class DrawingControllerNode(Node):
         self._job: Job | None = None
         self._machine, self._reason = MachineState.ABSENT, "the stepper driver has not been heard of"
         self._tips: list[TipSeen] = []
+        self._heard: list[JointTrajectoryPoint] = []
         self._markers, self._watchers = DrawingMarkers(), 0
         self._told: tuple[object, ...] = ()
         self._stepped_ns = 0
+        self._job_s: float | None = None  # the time that the job was last told
         self._trajectory = self.create_publisher(JointTrajectory, "knobs/trajectory", RELIABLE)
         self._status = self.create_publisher(DiagnosticStatus, "job/status", LATCHED)
         self._drawn = self.create_publisher(MarkerArray, "drawn/markers", RELIABLE)
@@ -73,8 +90,10 @@ class DrawingControllerNode(Node):
         }
         self.create_subscription(Path, "line/path", self._on_line, LATCHED, raw=True)
         self.create_subscription(JointTrajectory, "knobs/executed", self._on_executed, RELIABLE)
-        self.create_subscription(DiagnosticStatus, "stepper_driver/state", self._on_machine, LATCHED)
+        self.create_subscription(DiagnosticStatus, "stepper_driver/state", self._on_machine, STATES)
         self.create_subscription(PoseWithCovarianceStamped, "tip", self._on_tip, SENSOR)
+        if self._replay:
+            self.create_subscription(JointTrajectory, "knobs/recorded", self._on_recorded, RELIABLE)
         for name in ("draw", "pause", "resume", "abort"):
             self.create_service(Trigger, f"~/{name}", partial(self._on_request, name))
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -102,6 +121,8 @@ class DrawingControllerNode(Node):
         self._machine = machine_state(message.message)
         reasons = [pair.value for pair in message.values if pair.key == "reason"]
         self._reason = f"the stepper driver is {message.message}: {' '.join(reasons)}"
+        if self._job_s is not None:
+            self._step(self._job_s, ())  # a short state must not be gone before the job has seen it
 
     def _on_tip(self, message: PoseWithCovarianceStamped) -> None:
         place, c = message.pose.pose.position, message.pose.covariance
@@ -110,10 +131,15 @@ class DrawingControllerNode(Node):
 
     def _on_executed(self, message: JointTrajectory) -> None:
         point = message.points[0]
-        along_s = point.time_from_start.sec + point.time_from_start.nanosec * 1e-9
+        along_s = _seconds_from(point)
         stamp_s = _seconds(message.header.stamp)
         position_m = screen_from_knobs(point.positions, self._knobs)
         self._step(stamp_s, (Progress(stamp_s, along_s, position_m),))
+
+    def _on_recorded(self, message: JointTrajectory) -> None:
+        if message.points and _seconds_from(message.points[0]) == 0.0:
+            self._heard.clear()  # a new timeline begins
+        self._heard += message.points
 
     def _on_silence(self) -> None:
         """The job's own watchdogs must run when the driver says nothing, and when /clock stands still."""
@@ -157,9 +183,10 @@ class DrawingControllerNode(Node):
     def _step(self, now_s: float, progress: tuple[Progress, ...]) -> None:
         if self._job is None:
             return
-        self._stepped_ns = self._steady.now().nanoseconds
+        self._stepped_ns, self._job_s = self._steady.now().nanoseconds, now_s
         tips, self._tips = tuple(self._tips), []
-        outputs = self._job.step(now_s, JobInputs(self._machine, progress, tips, self._reason))
+        commands = self._take_commands() if self._replay else None
+        outputs = self._job.step(now_s, JobInputs(self._machine, progress, tips, self._reason, commands))
         for order in outputs.orders:
             future = self._driver_services[order].call_async(Trigger.Request())
             future.add_done_callback(partial(self._on_answer, order, self._job))
@@ -168,6 +195,15 @@ class DrawingControllerNode(Node):
             if self._job.tip_m is not None:
                 self._markers.drawn(self._job.tip_m, self._job.error_m)
         self._tell(outputs)
+
+    def _take_commands(self) -> Commands:
+        """What the recorded controller has sent; while the job homes, all of it is kept for its beginning."""
+        assert self._job is not None
+        times_s = [_seconds_from(point) for point in self._heard]
+        angles = np.array([point.positions for point in self._heard]).reshape(-1, len(JOINTS))
+        if self._job.state is not JobState.HOMING:
+            self._heard.clear()
+        return Commands(np.array(times_s), screen_from_knobs(angles, self._knobs))
 
     def _on_answer(self, order: Order, job: Job, future: object) -> None:
         answer = future.result()  # type: ignore[attr-defined]
@@ -212,6 +248,10 @@ class DrawingControllerNode(Node):
 
 def _seconds(stamp: object) -> float:
     return float(Time.from_msg(stamp).nanoseconds) * 1e-9
+
+
+def _seconds_from(point: JointTrajectoryPoint) -> float:
+    return float(point.time_from_start.sec + point.time_from_start.nanosec * 1e-9)
 
 
 def main() -> None:

@@ -27,23 +27,26 @@ NEVER = {"rosout", "parameter_events"}
 CLOCK = "clock"
 CLOCK_PERIOD_NS = 10_000_000
 LATCHED_DEPTH, DEPTH = 10, 200
-# A node may hear messages of two topics in either order. The state of the driver decides what others mean, and a
-# short one was there for a single message: time stands still before and after it, until all have been heard.
-DECISIVE = {"stepper_driver/state"}
+# A node may hear messages of two topics in either order. The state of the driver decides what others mean, and
+# without a line none is drawn: time stands still before and after them, until all have been heard.
+DECISIVE = {"stepper_driver/state", "line/path"}
 SETTLE_S = 0.1
 
 
 class Player:
     """Publishes each topic of `bag` as /<namespace>/<topic>; a recorded namespace is replaced by the new one.
 
-    `leave_out` names (relative) topics that somebody else publishes; `only`, where given, those that are played.
+    `leave_out` names (relative) topics that somebody else publishes, `heard_as` those that go out under another name;
+    `only`, where given, names those that are played.
     """
 
-    def __init__(self, bag: Bag, namespace: str, leave_out: set[str], only: set[str]) -> None:
+    def __init__(
+        self, bag: Bag, namespace: str, leave_out: set[str], only: set[str], heard_as: dict[str, str]
+    ) -> None:
         # Signals are the caller's: it has processes to stop before this context may go.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("player", namespace=namespace)
-        self._bag = bag
+        self._bag, self._heard_as = bag, heard_as
         self.missing: list[str] = []
         self._publishers: dict[str, Publisher] = {}
         for topic in bag.topics.values():
@@ -62,7 +65,8 @@ class Player:
         if kind is None:
             self.missing.append(f"{topic.name} ({topic.kind})")
         else:
-            self._publishers[name] = self._node.create_publisher(kind, name, quality_of(topic))
+            called = self._heard_as.get(name, name)
+            self._publishers[name] = self._node.create_publisher(kind, called, quality_of(topic))
 
     def relative(self, name: str) -> str:
         """A recorded topic's name without the namespace of the recorded cell."""
