@@ -79,6 +79,27 @@ def test_a_loss_after_a_long_way_without_reversals_is_not_taken_for_backlash(see
     assert estimator.backlash_m == pytest.approx(backlash_m, abs=1e-4)
 
 
+def test_which_axis_lost_steps_is_not_guessed_on_a_slanting_stroke() -> None:
+    # Where stamps are off at random, either axis would explain it there; a stroke in another direction tells.
+    backlash_m, slip_m, speed_m_per_s = (0.0016, 0.0014), 0.00072, 0.09
+    path = zigzag_path(20)
+    reached_s, start_m = path.time_s[-1], np.array([path.u_x[-1], path.u_y[-1]])
+    slant_s, flat_s = reached_s + np.array([0.03, 0.06]) / speed_m_per_s
+    way_m = start_m + np.array([[0.03, 0.03], [0.06, 0.03]])
+    path.append(np.array([slant_s, flat_s]), way_m, path.along_m[-1] + np.array([0.042, 0.072]))
+    settings = EstimatorSettings(timing_sigma_s=0.02, delay_sigma_s=0.001)
+    estimator, truth = Estimator(settings, path), path.start()
+    estimator.progress(-0.1, 0.0)
+    for stamp_s in np.arange(0.0, flat_s - 0.06, 1 / 30):
+        estimator.progress(stamp_s + 0.1, stamp_s + 0.1)
+        path.advance(truth, stamp_s, backlash_m)
+        lost_m = slip_m if stamp_s > reached_s + 0.2 else 0.0
+        tip = np.array([truth.x - 0.0008, truth.y - 0.0007 - lost_m])
+        estimator.see(stamp_s, tip, np.eye(2) * 6e-5**2)
+    assert [(jump.axis, jump.size_m) for jump in estimator.jumps] == [(1, -slip_m)]
+    assert estimator.jumps[0].stamp_s > slant_s
+
+
 def test_without_lost_steps_none_are_found_even_in_noise() -> None:
     cell = Cell(noise_m=2e-4)
     cell.run(60.0)

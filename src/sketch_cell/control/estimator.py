@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6.
 _SPREAD = math.sqrt(3.0)
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
+_LEAD = (
+    3.0  # log-likelihood ratio that tells which axis lost steps: on a slanting stroke each would explain it
+)
 _EVIDENCE = 1.0  # a log-likelihood ratio above this speaks for lost steps
 # Before the tip is predicted this well, a surprise is news about the backlash, not a lost step.
 _SETTLED_M = 2e-4
@@ -237,9 +240,10 @@ class Estimator:
                 speaks[axis] |= ratio > _EVIDENCE
                 self._scores[axis, k] = max(0.0, self._scores[axis, k] + ratio)
         best = np.unravel_index(np.argmax(self._scores), (2, 2))
-        if self._scores[best] < self._settings.lost_step_evidence:
-            return None, speaks
         axis = int(best[0])
+        lead = self._scores[best] - self._scores[1 - axis].max()
+        if self._scores[best] < self._settings.lost_step_evidence or lead < _LEAD:
+            return None, speaks
         shift = size if best[1] == 0 else -size
         self._scores[:] = 0.0
         self._mean[axis] += shift
