@@ -121,9 +121,8 @@ def test_at_rest_images_wait_and_none_is_lost_when_motion_begins(spinner):
     spinner.until(lambda: tracker.heard[-1] == 69)
     assert tracker._images in list(tracker.subscriptions)
     assert tracker.heard == sorted({*tracker.heard})
-    assert {*range(58, 70)} <= {
-        *tracker.heard
-    }  # DDS keeps five, and the first word of motion comes with frame 61
+    # DDS keeps five, and the first word of motion comes with frame 61.
+    assert {*range(58, 70)} <= {*tracker.heard}
 
 
 def test_debug_pictures_come_only_while_somebody_listens(spinner):

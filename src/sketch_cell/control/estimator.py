@@ -24,9 +24,8 @@ Array = NDArray[np.float64]
 # Gauss-Hermite points of order 3 are at 0 and +-sqrt(3) sigma, with weights 2/3 and 1/6.
 _SPREAD = math.sqrt(3.0)
 _MAX_RATIO = 4.0  # one frame alone, however odd, proves no lost step
-_LEAD = (
-    3.0  # log-likelihood ratio that tells which axis lost steps: on a slanting stroke each would explain it
-)
+# Log-likelihood ratio that tells which axis lost steps: on a slanting stroke each would explain it.
+_LEAD = 3.0
 _EVIDENCE = 1.0  # a log-likelihood ratio above this speaks for lost steps
 # Before the tip is predicted this well, a surprise is news about the backlash, not a lost step.
 _SETTLED_M = 2e-4
