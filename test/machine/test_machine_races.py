@@ -124,6 +124,35 @@ def test_an_alarm_of_a_refused_board_is_no_way_round_its_settings(code: str) -> 
         pair.driver.home(pair.now_s)
 
 
+class SlowWire:
+    """Holds what is sent until a time, and delivers it late ever after."""
+
+    def __init__(self, pair: Pair, opens_s: float, lag_s: float) -> None:
+        self.pair, self.opens_s, self.lag_s = pair, opens_s, lag_s
+        self.on_its_way: list[tuple[float, bytes]] = []
+
+    def __call__(self, data: bytes) -> bytes:
+        self.on_its_way.append((max(self.pair.now_s, self.opens_s) + self.lag_s, data))
+        come = b"".join(part for due_s, part in self.on_its_way if due_s <= self.pair.now_s)
+        self.on_its_way = [part for part in self.on_its_way if part[0] > self.pair.now_s]
+        return come
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.1, 0.3])
+def test_a_board_that_wakes_late_and_answers_resets_that_had_waited_is_understood(lag_s: float) -> None:
+    wakes_s = 5.0
+    pair = Pair()
+    pair.to_board, pair.to_host = SlowWire(pair, wakes_s, lag_s), SlowWire(pair, wakes_s, lag_s)
+    pair.driver.link_opened(pair.now_s)
+    pair.run(wakes_s)
+    assert pair.driver.connected
+    pair.firmware.power_cycle()
+    pair.until_state(DriverState.UNHOMED, DriverState.REFUSED)
+    assert pair.driver.state is DriverState.UNHOMED, pair.said()
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+
+
 def test_a_board_that_does_not_reset_when_its_port_opens_is_asked_to() -> None:
     pair = Pair()
     pair.firmware.advance(0.5)

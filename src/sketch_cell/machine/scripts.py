@@ -5,6 +5,7 @@ Each is a generator over the driver it is given (see `conversation`); what it en
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from sketch_cell.machine import grbl
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sketch_cell.machine.core import DriverCore
 
 SETTLE_S = 0.05  # a board still prints for a moment after its banner
+LATE_S = 0.5  # answers that are late have come by then
 TRIES = 3  # on a noisy line a command or its answer may arrive damaged
 BANNER_S = 1.5  # most boards take a few milliseconds; after an alarm half a second
 WITHIN_MM = 0.02  # a probe stays within the soft limits by this: places are rounded to whole steps
@@ -52,9 +54,22 @@ def connect(driver: DriverCore, *, banner: bool = True) -> Script:
         )
         driver.say("error", f"{driver.reason}. Load Grbl 1.1 onto the board.".capitalize())
         return
-    reply = yield Ask("$I")
+    reply = yield from _told("$I", grbl.Feedback)
     _note_options(driver, reply)
     yield from check_settings(driver)
+
+
+def _told(line: str, kind: type[grbl.Message]) -> Generator[Ask, Reply, Reply]:
+    """Ask what is answered with messages of a kind. An `ok` without them is a late one, for a line sent before a reset.
+
+    Boards that are slow to start answer resets that had waited for them, one after the other.
+    """
+    for _ in range(TRIES):
+        reply = yield Ask(line, timeout_s=5.0)
+        if not reply.ok or any(isinstance(message, kind) for message in reply.messages):
+            break
+        yield Ask(until=PAUSE, timeout_s=LATE_S)
+    return reply
 
 
 def _not_grbl(driver: DriverCore) -> str:
@@ -75,7 +90,7 @@ def _note_options(driver: DriverCore, reply: Reply) -> None:
 
 def check_settings(driver: DriverCore) -> Script:
     """Read `$$` and compare it with what the machine needs."""
-    reply = yield Ask("$$", timeout_s=5.0)
+    reply = yield from _told("$$", grbl.Setting)
     if not reply.ok:
         driver.say("error", f"The board did not tell its settings: {reply.reason}.")
         driver.become(DriverState.REFUSED, f"the board did not tell its settings ({reply.reason})")
