@@ -22,7 +22,8 @@ LOOPS = {"closed": "camera", "open": "open", "backlash": "backlash", "homing": "
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 VIEW_PORT, VIEW_STREAM_PORT = 9090, 9876  # rerun's own
 TWIN_START_S = 60.0  # the twin's port and its answer may take so long on a busy computer
-GROUPS = ("machine", "vision", "planning", "display")
+# The tracker, which compiles when it starts for the first time, before the driver: a drawing must not begin without it.
+GROUPS = ("vision", "machine", "planning", "display")
 NAMESPACE_PATTERN = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
 
 
@@ -92,16 +93,16 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     twin = cell.machine == "twin"
     port = str(work_folder / "ttyTWIN") if twin else cell.port
     sim: dict[str, ParameterValue] = {"use_sim_time": twin and cell.use_sim_time}
-    nodes = [
-        *_recorder(cell),
-        *([NodeSpec("twin", "machine", parameters={"port": port, **_frame_prefix(cell)})] if twin else []),
-        NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, **_port(cell, port)}),
-        NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": LOOPS[cell.loop]}),
-    ]
+    nodes = _recorder(cell)
     if cell.loop == "closed":
         nodes.append(
             NodeSpec("tip_tracker", "vision", lifecycle=True, parameters={**sim, **_frame(cell, "screen")})
         )
+    nodes += [
+        *([NodeSpec("twin", "machine", parameters={"port": port, **_frame_prefix(cell)})] if twin else []),
+        NodeSpec("stepper_driver", "machine", lifecycle=True, parameters={**sim, **_port(cell, port)}),
+        NodeSpec("drawing_controller", "machine", parameters={**sim, "loop": LOOPS[cell.loop]}),
+    ]
     if _device(cell):
         nodes.append(
             NodeSpec("camera_source", "vision", parameters={"device": cell.camera, **_frame(cell, "camera")})

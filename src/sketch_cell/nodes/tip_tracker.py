@@ -81,6 +81,9 @@ class TipTrackerNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Compile the kernels; read the calibration file, where one is given."""
+        self.get_logger().info(
+            "Getting ready; the first start after an installation compiles, for up to a minute."
+        )
         try:
             warm_up()
             name = self._settings.calibration
