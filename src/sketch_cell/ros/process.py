@@ -22,6 +22,7 @@ from sketch_cell.runner import PARENT_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LOOK_S = 60.0
+STDERR = 2  # file descriptor
 
 
 def run(make_node: Callable[[], Node], *, by_events: bool = True) -> None:
@@ -34,6 +35,7 @@ def run(make_node: Callable[[], Node], *, by_events: bool = True) -> None:
     `destroy_node`. A `SketchCellError` ends the process with its sentence and exit status.
     """
     _end_with_runner()
+    stderr = _interrupt_quietly()
     rclpy.init()
     node = None
     status = 0
@@ -54,6 +56,7 @@ def run(make_node: Callable[[], Node], *, by_events: bool = True) -> None:
         status = error.exit_status
     finally:
         _ignore_signals()
+        os.dup2(stderr, STDERR)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()  # puts the signals' former handlers back
@@ -73,6 +76,21 @@ def _spin_by_events(node: Node) -> None:
     # Not spin(): in builds for old C libraries its endless wait is over at once, and a core is busy with it.
     while rclpy.ok():
         executor.spin_until_future_complete(never, timeout_sec=LOOK_S)
+
+
+def _interrupt_quietly() -> int:
+    """Have Ctrl-C silence standard error before it interrupts; returns a copy of the open stream, to put back after.
+
+    rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback.
+    """
+    copy, nothing = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+
+    def interrupt(*_: object) -> None:
+        os.dup2(nothing, STDERR)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return copy
 
 
 def _ignore_signals() -> None:
