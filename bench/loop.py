@@ -129,7 +129,7 @@ def picture(path: Path, drawing: Any, title: str) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("x [mm]")
     axes.set_ylabel("y [mm]")
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=8)
     figure.tight_layout()
     with whole_file(path) as temporary:
         figure.savefig(temporary)
