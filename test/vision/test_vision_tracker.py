@@ -305,3 +305,21 @@ def test_a_find_that_fits_badly_or_far_from_where_it_should_be_is_no_tip(monkeyp
     assert not [s.stamp_s for s in said if isinstance(s, Tip) and s.stamp_s in spoilt_s]
     assert len(errors_px(said, truth)) > 10
     assert errors_px(said, truth).max() < 5.0
+
+
+def test_specks_do_not_end_a_doubt(monkeypatch):
+    fit_well, doubt_s = Follower._fit, STILL_S + 1.0
+
+    def fit_specks(self, *arguments):
+        """At first hardly any ink is seen, as at the edge of a hand."""
+        fit = fit_well(self, *arguments)
+        return fit._replace(gain_chi2=30.0, new_ink_px=2.0) if self._time_s < doubt_s else fit
+
+    monkeypatch.setattr(Follower, "_fit", fit_specks)
+    motor = path([[0.03, 0.03], [0.09, 0.06]])
+    said, _ = follow(motor, dragged(motor))
+    reasons = [getattr(s, "reason", "") for s in said if s.stamp_s < doubt_s]
+    assert sum("waiting for more" in reason for reason in reasons) > 8
+    told = [s.stamp_s for s in said if isinstance(s, Tip)]
+    assert doubt_s - 0.1 < told[0] < doubt_s + 0.1
+    assert len(told) > 20

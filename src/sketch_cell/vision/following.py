@@ -24,6 +24,8 @@ _LOOSE_PX = 2.5  # how far a path may bend that the prediction does not explain
 # New ink must explain the image so much better than none, and so much per pixel of it; where most of it
 # would fall on old ink it cannot.
 _LEAST_GAIN, _GAIN_PER_PX = 25.0, 12.0
+# Of a find that ends a doubt: a hand's edge once left a speck of 27 beside what had been taken for ink.
+_SURE_GAIN = 50.0
 # A hand's edge may be taken for ink once and again elsewhere; two finds agree only if the second is a good fit near
 # where the first puts it. Of 1900 true tips one was beyond (misfit; bends, with lost steps, reach 4 px).
 _MOST_MISFIT, _MOST_BEND_PX = 5.0, 5.0
@@ -185,6 +187,7 @@ class Follower:
         self._gap.hold(motor[-1], tip)
         self._hits += 1
         agrees = fit.misfit < _MOST_MISFIT and float(np.abs(fit.bends).max()) < _MOST_BEND_PX
+        agrees &= self._agreeing > 1 or fit.gain_chi2 > _SURE_GAIN
         self._agreeing = self._agreeing + 1 if agrees else 1
         self._misses = 0
         self._tip = tip
