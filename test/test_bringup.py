@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sketch_cell.bringup import CellSettings, cell_nodes, executable, managed, parameter_file
+from sketch_cell.bringup import GROUPS, CellSettings, cell_nodes, executable, managed, parameter_file
 from sketch_cell.errors import InputError
 
 
@@ -108,6 +108,12 @@ def test_a_namespace_may_be_written_with_slashes():
 def test_managed_nodes_wait_to_be_configured(tmp_path):
     for spec in managed(cell_nodes(CellSettings(), work_folder=tmp_path)):
         assert (spec.parameters.get("autostart") is False) == spec.lifecycle
+
+
+def test_the_tracker_is_activated_before_the_driver_so_that_no_drawing_begins_without_it(tmp_path):
+    managed_names = [spec.name for spec in cell_nodes(CellSettings(), work_folder=tmp_path) if spec.lifecycle]
+    assert managed_names == ["tip_tracker", "stepper_driver"]
+    assert GROUPS.index("vision") < GROUPS.index("machine")
 
 
 def test_the_robot_model_and_rviz_come_with_their_packages(tmp_path, monkeypatch):
