@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 
 from sketch_cell.ros.bag_writer import BagWriter
 from sketch_cell.ros.parameters import declare_settings
-from sketch_cell.ros.process import run
+from sketch_cell.ros.process import run, uninterrupted
 from sketch_cell.ros.recorder import Recorder
 from sketch_cell.settings import Settings, setting
 
@@ -49,8 +49,17 @@ class RecorderNode(Node):
         self.bag = BagWriter(Path(settings.folder), self._own)
         self._recorder = Recorder(self, self.bag, self._wanted)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_S, self._recorder.look, clock=steady)
-        self.create_timer(TAKE_S, self._recorder.take, clock=steady)
+        self.create_timer(LOOK_S, self._look, clock=steady)
+        self.create_timer(TAKE_S, self._take, clock=steady)
+
+    # A record that Ctrl-C cuts in two hides all that is written after it.
+    def _look(self) -> None:
+        with uninterrupted():
+            self._recorder.look()
+
+    def _take(self) -> None:
+        with uninterrupted():
+            self._recorder.take()
 
     def _wanted(self, name: str) -> bool:
         if self._only:

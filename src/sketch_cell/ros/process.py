@@ -6,7 +6,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 # Asked for here, before rclpy reads it: a cell is seen by other hosts only when somebody asks for that.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -83,14 +84,41 @@ def _interrupt_quietly() -> int:
 
     rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback.
     """
-    copy, nothing = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    copy = os.dup(STDERR)
+    signal.signal(signal.SIGINT, _interrupt)
+    return copy
 
-    def interrupt(*_: object) -> None:
+
+class _Interrupt:
+    """What Ctrl-C does to a node's process, where `uninterrupted` does not hold it back."""
+
+    def __init__(self) -> None:
+        self.held = self.waiting = False
+
+    def __call__(self, *_: object) -> None:
+        if self.held:
+            self.waiting = True
+            return
+        nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, STDERR)
+        os.close(nothing)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
-    return copy
+
+_interrupt = _Interrupt()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends: for a short piece of work that half done would be spoilt."""
+    _interrupt.held = True
+    try:
+        yield
+    finally:
+        _interrupt.held = False
+    if _interrupt.waiting:
+        _interrupt.waiting = False
+        _interrupt()
 
 
 def _ignore_signals() -> None:
