@@ -73,10 +73,13 @@ class Follower:
         self._end_m, self._end_s = np.asarray(start_m, dtype=np.float64), 0.0
         self._hears = False
         nominal, vertex = route.with_take_ups(backlash_m)
-        times = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
-        self.planned_s = float(times[-1])
-        last = np.concatenate([vertex[1:] != vertex[:-1], [True]])
-        self._due_s = times[last]  # when the board should leave each vertex, take-up included
+        # The plan: where along the line the board should be when, each vertex with a take-up once before and once after.
+        self._plan_m = route.along_m[vertex]
+        self._plan_s = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
+        self.planned_s = float(self._plan_s[-1])
+        change = vertex[1:] != vertex[:-1]
+        self._arrive_s = self._plan_s[np.concatenate([[True], change])]
+        self._leave_s = self._plan_s[np.concatenate([change, [True]])]
 
     @property
     def finished(self) -> bool:
@@ -95,7 +98,17 @@ class Follower:
 
     def due_s(self, along_m: float) -> float:
         """Planned time [s] at which the board passes a place along the line."""
-        return float(np.interp(along_m, self.route.along_m, self._due_s))
+        return float(np.interp(along_m, self._plan_m, self._plan_s))
+
+    def _reached_s(self, timeline_s: float) -> float:
+        """How much of the plan [s] the board has done at a place of the timeline, within take-ups too."""
+        index, share = self.path.locate(timeline_s)
+        along_m = self.path.along_m[index]
+        if share == 0.0 or self.path.along_m[index + 1] != along_m:
+            return self.due_s(self.path.along(timeline_s))
+        first, last = (np.searchsorted(self.route.along_m, along_m, side) for side in ("left", "right"))
+        arrive_s, leave_s = self._arrive_s[first], self._leave_s[max(last - 1, first)]
+        return float(arrive_s + share * (leave_s - arrive_s))
 
     def distance_m(self, point_m: Array, along_m: float) -> float:
         """Distance [m] of a point (2,) from the part of the line within 2 mm of a place along it."""
@@ -107,13 +120,16 @@ class Follower:
 
         `timeline_s` is how far the board has moved; the estimates are those to use from here on.
         """
-        until_s = self.due_s(self.path.along(timeline_s)) + self._settings.horizon_s
+        until_s = self._reached_s(timeline_s) + self._settings.horizon_s
         times: list[float] = []
         points: list[Array] = []
         places: list[float] = []
         previous, at_s = self._end_m, self._end_s
-        while not self.finished and (self._next == 0 or self._due_s[self._next - 1] < until_s):
-            for u, along_m in self._leg(offset_m, backlash_m):
+        while not self.finished:
+            before, turns = max(self._next - 1, 0), self._turned().any()
+            if self._next and (self._arrive_s if turns else self._leave_s)[before] >= until_s:
+                break
+            for u, along_m in (self._take_up if turns else self._stroke)(offset_m, backlash_m):
                 length = float(np.hypot(*(u - previous)))
                 if length < 1e-7:
                     continue
@@ -122,7 +138,6 @@ class Follower:
                 points.append(u)
                 places.append(along_m)
                 previous = u
-            self._next += 1
         self._end_m, self._end_s = previous, at_s
         sent = np.array(times), np.reshape(points, (-1, 2)), np.array(places)
         if not self._hears:
@@ -152,19 +167,25 @@ class Follower:
         xy = np.column_stack([np.interp(places, line.along_m, line.xy_m[:, axis]) for axis in (0, 1)])
         return float(places[np.argmin(((xy + shift - motor_m) ** 2).sum(axis=1))])
 
-    def _leg(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
-        """Motor positions and places from the vertex before to the next, the take-up before it included."""
+    def _turned(self) -> NDArray[np.bool_]:
+        """The axes (2,) that reverse at the vertex from which the next stroke begins."""
+        return np.asarray(self.route.side[self._next] != self._pull)
+
+    def _take_up(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
+        """Motor position and place of the take-up at a reversal."""
+        turned, before = self._turned(), max(self._next - 1, 0)
+        self._pull = self.route.side[self._next].copy()
+        self._shift_m = np.where(turned, self._wanted_m(offset_m, backlash_m), self._shift_m)
+        self._swing_m = np.where(turned, 0.0, self._swing_m)
+        return [(self.route.xy_m[before] + self._shift_m + self._swing_m, self.route.along_m[before])]
+
+    def _stroke(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
+        """Motor positions and places from the vertex before to the next, after a take-up there."""
         k, xy, along = self._next, self.route.xy_m, self.route.along_m
         before = max(k - 1, 0)
         stroke, length = xy[k] - xy[before], along[k] - along[before]
         most = self._settings.slew * length
         legs = []
-        turned = self.route.side[k] != self._pull
-        if turned.any():
-            self._pull = self.route.side[k].copy()
-            self._shift_m = np.where(turned, self._wanted_m(offset_m, backlash_m), self._shift_m)
-            self._swing_m = np.where(turned, 0.0, self._swing_m)
-            legs.append((xy[before] + self._shift_m + self._swing_m, along[before]))
         target = self._wanted_m(offset_m, backlash_m)
         if float(np.abs(target - self._shift_m).max()) > self._settings.dead_band_m:
             self._slewing = True
@@ -179,6 +200,7 @@ class Follower:
             place = xy[before] + share * stroke + self._shift_m + self._swing_m
             legs.append((place, along[before] + share * length))
         self._slewing = self._slewing and not np.array_equal(self._shift_m, target)
+        self._next += 1
         return legs
 
     def _swing(self, target: Array, stroke: Array, most: float, backlash_m: Array) -> Array:
