@@ -9,7 +9,13 @@ from control_standin import waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sketch_cell.control.follower import LONGEST_PIECE_M, WORTH_TAKE_UPS_M, Follower, FollowerSettings
+from sketch_cell.control.follower import (
+    LONGEST_PIECE_M,
+    LONGEST_SENT_M,
+    WORTH_TAKE_UPS_M,
+    Follower,
+    FollowerSettings,
+)
 from sketch_cell.control.route import route, simplified
 from sketch_cell.errors import InputError
 from sketch_cell.machine.motion import MotionSettings
@@ -95,6 +101,25 @@ def test_the_horizon_is_kept_and_not_exceeded_by_much() -> None:
     follower = cell.follower
     due = follower.due_s(follower.path.along_m[-1]) - follower.due_s(follower.path.along(10.0))
     assert FollowerSettings().horizon_s - 0.1 < due < FollowerSettings().horizon_s + 0.3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.0005, 0.003), st.floats(0.0002, 0.003))
+def test_no_command_waits_for_a_reversal_to_end(backlash_m, amplitude_m) -> None:
+    x = np.linspace(0.02, 0.05, 40)
+    way = route(np.column_stack([x, 0.05 + amplitude_m * (-1.0) ** np.arange(40)]), 0.0, 0.0)
+    backlash, nowhere, motion = np.array([0.0, backlash_m]), np.zeros(2), MotionSettings()
+    follower = Follower(way, way.xy_m[0], nowhere, backlash, FollowerSettings(), motion)
+    sent_s = [0.0]
+    timeline_s = 0.0
+    while not follower.finished:
+        if len(follower.send(timeline_s, nowhere, backlash)[0]):
+            sent_s.append(timeline_s)
+        assert follower.told_to_s > timeline_s, "the board has nothing left to do"
+        timeline_s += 0.005
+    one_piece_s = max(LONGEST_SENT_M, backlash_m) / motion.feed_m_per_s
+    # Timeline and plan differ by the time that the motors need to gather speed.
+    assert np.diff(sent_s[1:]).max() < 1.3 * one_piece_s + 0.02
 
 
 def test_small_wiggles_get_no_take_up() -> None:
