@@ -73,7 +73,7 @@ class Follower:
         self._end_m, self._end_s = np.asarray(start_m, dtype=np.float64), 0.0
         self._hears = False
         nominal, vertex = route.with_take_ups(backlash_m)
-        # The plan: where along the line the board should be when, each vertex with a take-up once before and once after.
+        # When the board should be where along the line: twice at a vertex with a take-up, before and after it.
         self._plan_m = route.along_m[vertex]
         self._plan_s = vertex_times_s(np.vstack([start_m, nominal]), motion)[1:]
         self.planned_s = float(self._plan_s[-1])
