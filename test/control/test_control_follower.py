@@ -77,7 +77,7 @@ def test_a_change_of_offset_is_spread_along_the_line() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.0012, 0.002), st.floats(-0.00072, 0.00072), st.sampled_from([-1.0, 1.0]))
 def test_a_correction_reaches_the_stylus_whichever_way_the_play_pulls(b_y, slip_m, pull) -> None:
-    line = np.array([[0.02, 0.05 - 0.01 * pull], [0.02, 0.05], [0.12, 0.05]])
+    line = np.array([[0.02, 0.05 - 0.006 * pull], [0.02, 0.05], [0.12, 0.05]])
     way, backlash = route(line, 0.0, 0.0), np.array([0.0, b_y])
     follower = Follower(way, way.xy_m[0], np.zeros(2), backlash, FollowerSettings(), MotionSettings())
     follower.send(0.0, np.zeros(2), backlash)
@@ -115,11 +115,11 @@ def test_no_command_waits_for_a_reversal_to_end(backlash_m, amplitude_m) -> None
     while not follower.finished:
         if len(follower.send(timeline_s, nowhere, backlash)[0]):
             sent_s.append(timeline_s)
-        assert follower.told_to_s > timeline_s, "the board has nothing left to do"
+        assert follower.told_to_s > timeline_s + 0.05, "the board has too little left to do"
         timeline_s += 0.005
     one_piece_s = max(LONGEST_SENT_M, backlash_m) / motion.feed_m_per_s
-    # Timeline and plan differ by the time that the motors need to gather speed.
-    assert np.diff(sent_s[1:]).max() < 1.3 * one_piece_s + 0.02
+    # The timeline knows nothing of the time that the motors need to gather speed, the plan does.
+    assert np.diff(sent_s[1:]).max() < 2 * one_piece_s + 0.03
 
 
 def test_small_wiggles_get_no_take_up() -> None:

@@ -31,11 +31,7 @@ class FollowerSettings(Settings):
     """How the line is followed and corrected."""
 
     horizon_s: float = setting(
-        0.25,
-        "motion sent ahead of the board: a correction takes this long",
-        unit="s",
-        minimum=0.05,
-        maximum=5,
+        0.2, "motion sent ahead of the board: a correction takes this long", unit="s", minimum=0.05, maximum=5
     )
     slew: float = setting(
         0.3, "how fast the offset moves, in metres per metre of line", minimum=0.001, maximum=1.0
