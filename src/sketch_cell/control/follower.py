@@ -100,11 +100,11 @@ class Follower:
         """How much of the plan [s] the board has done at a place of the timeline, within take-ups too."""
         index, share = self.path.locate(timeline_s)
         along_m = self.path.along_m[index]
-        if share == 0.0 or self.path.along_m[index + 1] != along_m:
+        vertex = int(np.searchsorted(self.route.along_m, along_m))
+        takes_up = share > 0.0 and self.path.along_m[index + 1] == along_m == self.route.along_m[vertex]
+        if not takes_up:
             return self.due_s(self.path.along(timeline_s))
-        first, last = (np.searchsorted(self.route.along_m, along_m, side) for side in ("left", "right"))
-        arrive_s, leave_s = self._arrive_s[first], self._leave_s[max(last - 1, first)]
-        return float(arrive_s + share * (leave_s - arrive_s))
+        return float(self._arrive_s[vertex] + share * (self._leave_s[vertex] - self._arrive_s[vertex]))
 
     def distance_m(self, point_m: Array, along_m: float) -> float:
         """Distance [m] of a point (2,) from the part of the line within 2 mm of a place along it."""
@@ -189,12 +189,11 @@ class Follower:
             target = self._swing(target, stroke, most, backlash_m)
             legs.append((xy[before] + self._shift_m + self._swing_m, along[before]))
         pieces = max(1, int(np.ceil(length / LONGEST_PIECE_M))) if self._slewing else 1
-        for piece in range(1, pieces + 1):
-            share = piece / pieces
+        # The last piece ends exactly on the vertex, by which `_reached_s` knows a take-up.
+        for piece, along_m in enumerate(np.linspace(along[before], along[k], pieces + 1)[1:], start=1):
             if self._slewing:
                 self._shift_m = _slewed(self._shift_m, target, most / pieces)
-            place = xy[before] + share * stroke + self._shift_m + self._swing_m
-            legs.append((place, along[before] + share * length))
+            legs.append((xy[before] + piece / pieces * stroke + self._shift_m + self._swing_m, along_m))
         self._slewing = self._slewing and not np.array_equal(self._shift_m, target)
         self._next += 1
         return legs
