@@ -169,7 +169,7 @@ class Follower:
 
     def _take_up(self, offset_m: Array, backlash_m: Array) -> list[tuple[Array, float]]:
         """Motor position and place of the take-up at a reversal."""
-        turned, before = self._turned(), max(self._next - 1, 0)
+        turned, before = self._turned(), self._next - 1
         self._pull = self.route.side[self._next].copy()
         self._shift_m = np.where(turned, self._wanted_m(offset_m, backlash_m), self._shift_m)
         self._swing_m = np.where(turned, 0.0, self._swing_m)

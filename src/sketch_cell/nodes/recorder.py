@@ -49,17 +49,10 @@ class RecorderNode(Node):
         self.bag = BagWriter(Path(settings.folder), self._own)
         self._recorder = Recorder(self, self.bag, self._wanted)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_S, self._look, clock=steady)
-        self.create_timer(TAKE_S, self._take, clock=steady)
-
-    # A record that Ctrl-C cuts in two hides all that is written after it.
-    def _look(self) -> None:
-        with uninterrupted():
-            self._recorder.look()
-
-    def _take(self) -> None:
-        with uninterrupted():
-            self._recorder.take()
+        # A record that Ctrl-C cuts in two hides all that is written after it.
+        whole = uninterrupted()
+        self.create_timer(LOOK_S, whole(self._recorder.look), clock=steady)
+        self.create_timer(TAKE_S, whole(self._recorder.take), clock=steady)
 
     def _wanted(self, name: str) -> bool:
         if self._only:
