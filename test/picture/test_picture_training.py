@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 
 from sketch_cell.errors import InputError  # noqa: E402
 from sketch_cell.picture import quality, train_deblock, train_export, train_optimiser, train_stages  # noqa: E402
-from sketch_cell.picture.deblock_net import FAST, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
+from sketch_cell.picture.deblock_net import FAST, FINE, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
+from sketch_cell.picture.shared_looks import LOOKS, look_of, symmetrised  # noqa: E402
 from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
     KINDS,
     Crops,
@@ -28,6 +29,18 @@ def random_net(layout, sets=1, seed=0):
     net = DeblockNet(layout, sets)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
+    return net
+
+
+def random_whitened_net(layout):
+    net = random_net(layout)
+    net.mean.normal_(100, 20)
+    net.whiten.normal_(0, 0.05)
+    net.colour.normal_(0, 1)
+    if layout.looks > 1:
+        net.mean.copy_(net.mean.view(3, -1).mean(dim=1).repeat_interleave(4))
+        for matrix in (net.whiten, net.colour):
+            matrix.copy_(torch.from_numpy(symmetrised(matrix.numpy(), layout.planes)))
     return net
 
 
@@ -54,18 +67,27 @@ def test_the_reference_sees_a_block_and_its_eight_neighbours():
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_folding_the_whitening_changes_nothing(layout):
-    net = random_net(layout)
-    net.mean.normal_(100, 20)
-    net.whiten.normal_(0, 0.05)
-    net.colour.normal_(0, 1)
+    net = random_whitened_net(layout)
     plain = DeblockNet(layout)
-    arrays = net.folded(0)
     with torch.no_grad():
-        for n in range(5):
-            plain.kernels[n][0].copy_(torch.from_numpy(arrays[2 * n]))
-            plain.biases[n][0].copy_(torch.from_numpy(arrays[2 * n + 1]))
+        for parts, arrays in zip((plain.kernels, plain.biases), net.folded(0), strict=True):
+            for part, array in zip(parts, arrays, strict=True):
+                part[0].copy_(torch.from_numpy(array))
         picture = torch.randint(0, 256, (1, 3, 64, 64)).float()
         assert torch.allclose(net(picture), plain(picture), atol=2e-2)
+
+
+@pytest.mark.parametrize("look", range(1, LOOKS))
+def test_shared_weights_see_no_direction(look):
+    net = random_whitened_net(FINE)
+    picture = torch.randint(0, 256, (1, 3, 64, 80)).float()
+    with torch.no_grad():
+        repaired = net(picture)
+        other = net(torch.from_numpy(look_of(picture.numpy(), look).copy()))
+    changes = repaired - picture[..., 16:-16, 16:-16]
+    assert changes.abs().mean() > 1
+    expected = torch.from_numpy(look_of(repaired.numpy(), look).copy())
+    assert torch.allclose(other, expected, atol=1e-4 * float(changes.abs().max()))
 
 
 def test_an_untrained_network_changes_nothing():
@@ -77,7 +99,7 @@ def test_weights_between_two_sets_are_their_mixture():
     net = random_net(FAST, sets=3)
     with torch.no_grad():
         for n, (kernel, _) in enumerate(net.weights(1.25)):
-            assert torch.allclose(kernel, 0.75 * net.kernels[n][1] + 0.25 * net.kernels[n][2])
+            assert torch.allclose(kernel, 0.75 * net.kernels[n][1] + 0.25 * net.kernels[n][2], atol=1e-6)
         assert torch.equal(net.weights(2.0)[0][0], net.kernels[0][2])
 
 

@@ -13,7 +13,7 @@ from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import table_strength
 from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.trace import traced_jpeg
-from sketch_cell.picture.weights import WeightSets, load_weights, padded
+from sketch_cell.picture.weights import FINE_KINDS, WeightSets, load_weights, padded
 
 Image = NDArray[np.uint8]
 Network = Callable[[Image], Image]
@@ -37,15 +37,16 @@ class Deblocker:
 
     `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime. The network
     looks at each part of a picture `looks` (1..8) times, flipped and turned, and its answers are averaged
-    (Timofte, Rothe, Van Gool, CVPR 2016): 8 looks gain another tenth of a decibel and take 8 times as long.
-    None stands for as many as a picture's size allows within a second.
+    (Timofte, Rothe, Van Gool, CVPR 2016); for all 8 looks there is, for grey, a network that shares its weights
+    among them (`shared_looks.py`). 8 looks gain another tenth of a decibel and take up to 8 times as long. None
+    stands for as many as a picture's size allows within a second.
     Raises `InputError` where the runtime is not installed.
     """
 
     def __init__(self, runtime: str = "auto", looks: int | None = 1) -> None:
         self.runtime = _installed_runtime(runtime)
         self.looks = looks
-        self._networks: OrderedDict[tuple[str, float], Network] = OrderedDict()
+        self._networks: OrderedDict[tuple[str, str, float], Network] = OrderedDict()
 
     def repair(
         self,
@@ -79,10 +80,13 @@ class Deblocker:
     ) -> Image:
         """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
-        sets = load_weights(kind)
-        position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
-        network = self._network(kind, sets, position)
         looks = self.looks or looks_for(image.shape[0] * image.shape[1])
+        layout = "fast"
+        if looks == MOST_LOOKS and kind in FINE_KINDS:
+            layout, looks = "fine", 1
+        sets = load_weights(kind, layout)
+        position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
+        network = self._network(kind, layout, sets, position)
         repaired = np.empty_like(image)
         for rows, columns in tiles(image.shape[0], image.shape[1], TILE_PX):
             tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks)
@@ -91,10 +95,10 @@ class Deblocker:
             repaired[rows, columns] = tile
         return repaired
 
-    def _network(self, kind: str, sets: WeightSets, position: float) -> Network:
-        key = (kind, position)
+    def _network(self, kind: str, layout: str, sets: WeightSets, position: float) -> Network:
+        key = (kind, layout, position)
         if key not in self._networks:
-            self._networks[key] = _built(self.runtime, sets, position)
+            self._networks[key] = _built(self.runtime, layout, sets, position)
         self._networks.move_to_end(key)
         while len(self._networks) > NETWORKS_KEPT:
             self._networks.popitem(last=False)
@@ -111,7 +115,7 @@ def _installed_runtime(runtime: str) -> str:
     raise InputError(f"JPEG repair needs {' or '.join(wanted)}. Install it with: pip install onnxruntime.")
 
 
-def _built(runtime: str, sets: WeightSets, position: float) -> Network:
+def _built(runtime: str, layout: str, sets: WeightSets, position: float) -> Network:
     arrays = padded(sets.at(position))
     if runtime == "torch":
         from sketch_cell.picture import runtime_torch
@@ -119,7 +123,7 @@ def _built(runtime: str, sets: WeightSets, position: float) -> Network:
         return runtime_torch.network(sets, arrays)
     from sketch_cell.picture import runtime_onnx
 
-    return runtime_onnx.network(sets, arrays)
+    return runtime_onnx.network(sets, arrays, layout)
 
 
 def tiles(height: int, width: int, tile_px: int) -> Iterator[tuple[slice, slice]]:

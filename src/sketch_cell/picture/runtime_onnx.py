@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from sketch_cell.picture.shared_looks import pixels_of_cells
 from sketch_cell.picture.weights import FOLDER, Floats, WeightSets, padded
 
 Window = NDArray[np.uint8]
@@ -28,34 +29,42 @@ def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Cal
     session = onnxruntime.InferenceSession(
         str(FOLDER / f"{layout}.onnx"), options, providers=["CPUExecutionProvider"]
     )
-    repeated: dict[tuple[int, ...], Floats] = {}
+    whole: dict[tuple[int, ...], dict[str, Floats]] = {}
 
     def run(window: Window, _held: object = held) -> Window:
-        if window.shape not in repeated:
-            repeated.clear()
-            repeated[window.shape] = first_bias(arrays[1], window.shape, sets.unshuffle, arrays[0].shape[-1])
-        inputs = {"window": window, "first_bias": repeated[window.shape]}
-        return np.asarray(session.run(None, inputs)[0], np.uint8)
+        if window.shape not in whole:
+            whole.clear()
+            whole[window.shape] = whole_tables(arrays, window.shape, sets)
+        return np.asarray(session.run(None, {"window": window, **whole[window.shape]})[0], np.uint8)
 
     return run
 
 
-def first_bias(table: Floats, size: tuple[int, ...], unshuffle: int, kernel: int) -> Floats:
-    """The first layer's bias table (C, p, p) over its whole output for a window of `size`: (1, C, rows, columns)."""
-    rows, columns = (length // unshuffle - kernel + 1 for length in size[:2])
-    phases = table.shape[-1]
-    whole = np.tile(table, (1, -(-rows // phases), -(-columns // phases)))
-    return np.ascontiguousarray(whole[None, :, :rows, :columns])
+def whole_tables(arrays: list[Floats], size: tuple[int, ...], sets: WeightSets) -> dict[str, Floats]:
+    """Each bias table (C, p, p) over its layer's whole output for a window of `size`: (1, C, rows, columns)."""
+    rows, columns = (length // sets.unshuffle for length in size[:2])
+    tables = {}
+    for n, dilation in enumerate(sets.dilations):
+        kernel, table = arrays[2 * n], arrays[2 * n + 1]
+        cut = dilation * (kernel.shape[-1] - 1)
+        rows, columns = rows - cut, columns - cut
+        if has_table(table):
+            tiled = np.tile(table, (1, -(-rows // table.shape[-2]), -(-columns // table.shape[-1])))
+            tables[f"table{n}"] = np.ascontiguousarray(tiled[None, :, :rows, :columns])
+    return tables
+
+
+def has_table(bias: Floats) -> bool:
+    """Whether a bias (C, p, p) depends on the place inside the block."""
+    return int(bias.shape[-1]) > 1
 
 
 def graph_values(arrays: list[Floats]) -> dict[str, Floats]:
     """The graph's initialisers: the first kernel becomes one of stride 2 on pixels, biases become vectors."""
-    values = {f"kernel{n}": arrays[2 * n] for n in range(5)}
-    values.update({f"bias{n}": arrays[2 * n + 1][:, 0, 0] for n in range(1, 5)})
-    out, planes, rows, columns = arrays[0].shape
-    step = round((planes // 3) ** 0.5)
-    split = arrays[0].reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
-    values["kernel0"] = split.reshape(out, 3, step * rows, step * columns)
+    kernels, biases = arrays[::2], arrays[1::2]
+    values = {f"kernel{n}": kernel for n, kernel in enumerate(kernels)}
+    values["kernel0"] = pixels_of_cells(kernels[0])
+    values |= {f"bias{n}": bias[:, 0, 0] for n, bias in enumerate(biases) if not has_table(bias)}
     return {name: np.ascontiguousarray(value) for name, value in values.items()}
 
 
@@ -80,15 +89,18 @@ def write_graph(path: Path, sets: WeightSets) -> None:
         helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["levels"], ["planes"], perm=[2, 0, 1]),
         helper.make_node("Unsqueeze", ["planes", "first"], ["picture"]),
-        helper.make_node("Conv", ["picture", "kernel0"], ["plain0"], strides=[sets.unshuffle] * 2),
-        helper.make_node("Add", ["plain0", "first_bias"], ["sum0"]),
-        helper.make_node("Relu", ["sum0"], ["active0"]),
     ]
-    for n in range(1, 5):
-        names = [f"active{n - 1}", f"kernel{n}", f"bias{n}"]
-        nodes.append(helper.make_node("Conv", names, [f"sum{n}"], dilations=[sets.dilations[n]] * 2))
+    before = "picture"
+    for n, (bias, dilation) in enumerate(zip(arrays[1::2], sets.dilations, strict=True)):
+        names = [before, f"kernel{n}"] if has_table(bias) else [before, f"kernel{n}", f"bias{n}"]
+        strides = [sets.unshuffle if n == 0 else 1] * 2
+        convolved = f"plain{n}" if has_table(bias) else f"sum{n}"
+        nodes.append(helper.make_node("Conv", names, [convolved], strides=strides, dilations=[dilation] * 2))
+        if has_table(bias):
+            nodes.append(helper.make_node("Add", [convolved, f"table{n}"], [f"sum{n}"]))
+        before = f"active{n}"
         if n < 4:
-            nodes.append(helper.make_node("Relu", [f"sum{n}"], [f"active{n}"]))
+            nodes.append(helper.make_node("Relu", [f"sum{n}"], [before]))
     nodes += [
         helper.make_node("DepthToSpace", ["sum4"], ["change"], blocksize=sets.unshuffle, mode="CRD"),
         helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["inner"]),
@@ -104,8 +116,12 @@ def write_graph(path: Path, sets: WeightSets) -> None:
         "sketch_cell_deblock",
         [
             helper.make_tensor_value_info("window", TensorProto.UINT8, ["height", "width", 3]),
-            helper.make_tensor_value_info(
-                "first_bias", TensorProto.FLOAT, [1, arrays[1].shape[0], "rows", "columns"]
+            *(
+                helper.make_tensor_value_info(
+                    f"table{n}", TensorProto.FLOAT, [1, len(bias), f"rows{n}", f"columns{n}"]
+                )
+                for n, bias in enumerate(arrays[1::2])
+                if has_table(bias)
             ),
         ],
         [helper.make_tensor_value_info("repaired", TensorProto.UINT8, ["inner_height", "inner_width", 3])],

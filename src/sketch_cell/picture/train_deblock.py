@@ -30,6 +30,7 @@ from sketch_cell.files import whole_file
 from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet, planes_of
 from sketch_cell.picture.jpeg import strength_of_quality
 from sketch_cell.picture.quality import BLOCK_PX, LUMA, matlab_luma
+from sketch_cell.picture.shared_looks import symmetrised
 from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
 from sketch_cell.picture.train_export import export
 from sketch_cell.picture.train_optimiser import Muon, rate_at
@@ -108,6 +109,10 @@ def measure(crops: Crops, seed: int, net: DeblockNet) -> Tensor:
     )
     net.whiten.copy_(_root(windows.double(), -0.5, 3.0))
     net.colour.copy_(_root(change.permute(0, 2, 3, 1).flatten(0, 2).double(), 0.5, 0.05))
+    if net.layout.looks > 1:
+        net.mean.copy_(net.mean.view(3, -1).mean(dim=1).repeat_interleave(net.layout.unshuffle**2))
+        for matrix in (net.whiten, net.colour):
+            matrix.copy_(torch.from_numpy(symmetrised(matrix.numpy(), net.layout.planes)))
     error = (jpeg - clean).square().mean(dim=(1, 2, 3)).numpy()
     slope, offset = np.polyfit([strength_of_quality(int(q)) for q in quality], np.log(error + 0.1), 1)
     usual = [math.exp(offset + slope * strength_of_quality(q)) for q in range(1, 101)]

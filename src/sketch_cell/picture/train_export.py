@@ -52,9 +52,10 @@ def export(folder: Path, target: Path, seed: int = 1) -> None:
         if net.sets > 1:
             damage = next(s.damage for s in STAGES if s.name == stage)
             print("Calibrated:", calibrate(net, Crops(folder / "data"), damage, saved["usual"], seed))
-        parts = zip(*(net.folded(number) for number in range(net.sets)), strict=True)
+        kernels, biases = zip(*(net.folded(number) for number in range(net.sets)), strict=True)
         sets = WeightSets(
-            tuple(np.stack(part) for part in parts),
+            tuple(np.stack(part) for part in zip(*kernels, strict=True)),
+            tuple(np.stack(part) for part in zip(*biases, strict=True)),
             np.array(strengths),
             net.layout.dilations,
             net.layout.unshuffle,

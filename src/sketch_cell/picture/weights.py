@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sketch_cell.picture.shared_looks import shared
+
 FOLDER = Path(__file__).parent / "weights"
 # For pictures without a table; for grey JPEGs, whose three planes are one; and for JPEGs in colour.
 KINDS = ("blind", "grey", "colour")
+# Those for which a network was trained that shares its weights among the eight looks.
+FINE_KINDS = ("grey",)
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
 POSITION_STEP = 0.125
 
@@ -23,11 +27,13 @@ Floats = NDArray[np.float32]
 class WeightSets:
     """Sets of weights of one kind, sorted by falling strength of quantisation.
 
-    `arrays` are kernel, bias, kernel, bias ... of the five layers, each with the sets along its first axis;
-    they work on raw levels (whitening is folded in). `strengths` (K,) is what each set was trained for.
+    `kernels` and `biases` of the five layers have the sets along their first axis and work on raw levels
+    (whitening is folded in); those of eight looks are as `shared_looks.shared` wants them. `strengths` (K,) is
+    what each set was trained for.
     """
 
-    arrays: tuple[Floats, ...]
+    kernels: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
     strengths: NDArray[np.float64]
     dilations: tuple[int, ...]
     unshuffle: int
@@ -35,8 +41,7 @@ class WeightSets:
     @property
     def margin_px(self) -> int:
         """Pixels the network needs around those it repairs."""
-        kernels = self.arrays[::2]
-        cells = sum(d * (k.shape[-1] - 1) // 2 for k, d in zip(kernels, self.dilations, strict=True))
+        cells = sum(d * (k.shape[-1] - 1) // 2 for k, d in zip(self.kernels, self.dilations, strict=True))
         return self.unshuffle * int(cells)
 
     def position(self, strength: float) -> float:
@@ -45,11 +50,19 @@ class WeightSets:
         return round(place / POSITION_STEP) * POSITION_STEP
 
     def at(self, position: float) -> list[Floats]:
-        """The network at `position`, mixed from the two sets around it: 57,987 numbers in ten arrays."""
+        """The network at `position`, mixed from the two sets around it: kernel, bias, kernel, bias ... of five plain
+        convolutions, written out from 57,987 numbers."""
         low = min(int(position), len(self.strengths) - 1)
         high = min(low + 1, len(self.strengths) - 1)
         share = np.float32(position - low)
-        return [a[low] + share * (a[high] - a[low]) for a in self.arrays]
+        kernels, biases = (
+            [part[low] + share * (part[high] - part[low]) for part in parts]
+            for parts in (self.kernels, self.biases)
+        )
+        if kernels[1].ndim > 4:
+            kernels, biases = shared(kernels, biases, self.dilations)
+            biases.append(np.zeros((len(kernels[-1]), 1, 1), np.float32))
+        return [part for pair in zip(kernels, biases, strict=True) for part in pair]
 
 
 @cache
@@ -61,15 +74,18 @@ def load_weights(kind: str, layout: str = "fast") -> WeightSets:
 def read_weights(path: Path) -> WeightSets:
     """The sets in a file written by `write_weights`."""
     with np.load(path) as content:
-        arrays = tuple(content[f"layer{n}_{part}"] for n in range(5) for part in ("kernel", "bias"))
+        kernels, biases = (
+            tuple(content[f"layer{n}_{part}"] for n in range(5) if f"layer{n}_{part}" in content)
+            for part in ("kernel", "bias")
+        )
         dilations = tuple(int(d) for d in content["dilations"])
-        return WeightSets(arrays, content["strengths"], dilations, int(content["unshuffle"]))
+        return WeightSets(kernels, biases, content["strengths"], dilations, int(content["unshuffle"]))
 
 
 def write_weights(path: Path, sets: WeightSets) -> None:
     """Write sets of weights as one compressed file."""
-    names = [f"layer{n}_{part}" for n in range(5) for part in ("kernel", "bias")]
-    content: dict[str, Any] = dict(zip(names, sets.arrays, strict=True))
+    content: dict[str, Any] = {f"layer{n}_kernel": kernel for n, kernel in enumerate(sets.kernels)}
+    content |= {f"layer{n}_bias": bias for n, bias in enumerate(sets.biases)}
     with path.open("wb") as file:
         np.savez_compressed(
             file,
