@@ -189,20 +189,24 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     assert {p.name for p in tmp_path.glob("fast*")} == names
 
 
-def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data, monkeypatch):
+@pytest.mark.parametrize("layout", [FAST, FINE], ids=["fast", "fine"])
+def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data, monkeypatch, layout):
     monkeypatch.setattr(train_export, "CALIBRATION_PATCHES", 8)
     crops, damage = Crops(tiny_data / "data"), Damage(grey_share=1, double_share=0)
     usual = torch.full((101,), 20.0)
-    net = random_net(FAST, sets=2)
+    net = random_net(layout, sets=2)
     train_export.calibrate(net, crops, damage, usual, seed=3)
     last = net.kernels[-1].detach().clone()
+    biases = [bias.detach().clone() for bias in net.biases]
     with torch.no_grad():
-        for part in (net.kernels[-1], net.biases[-1]):
-            part *= 4
+        net.kernels[-1] *= 4
+        if len(biases) == 5:
+            net.biases[-1] *= 4
     factors = train_export.calibrate(net, crops, damage, usual, seed=3)
     # A random network's changes are worth little, and four times as large no more.
     assert all(0 <= factor <= 0.3 for factor in factors)
     assert torch.allclose(net.kernels[-1], last, atol=1e-4)
+    assert all(torch.allclose(*pair, atol=1e-4) for pair in zip(net.biases, biases, strict=True))
 
 
 def test_missing_training_pictures_are_named(tmp_path):
