@@ -119,15 +119,15 @@ def test_the_loss_counts_relative_improvement():
     clean = torch.zeros(2, 3, 16, 16)
     jpeg = torch.stack([torch.full((3, 16, 16), 2.0), torch.full((3, 16, 16), 20.0)])
     usual = torch.tensor([4.0, 400.0])
-    assert train_deblock.relative_loss(jpeg, jpeg, clean, usual).item() == pytest.approx(2 / 3)
-    assert train_deblock.relative_loss(jpeg / 2, jpeg, clean, usual).item() == pytest.approx(1 / 6)
+    assert train_deblock.relative_loss(jpeg, jpeg, clean, usual, 0.1).item() == pytest.approx(2 / 3)
+    assert train_deblock.relative_loss(jpeg / 2, jpeg, clean, usual, 0.1).item() == pytest.approx(1 / 6)
 
 
 def test_the_blocking_effect_in_the_loss_is_that_of_the_quality_module():
     picture = np.random.default_rng(1).integers(0, 20, (512, 512), dtype=np.uint8)
     picture[:, np.arange(512) // 8 % 2 == 1] += 60
     planes = torch.from_numpy(picture).float().expand(1, 3, 512, 512)
-    expected = 3 * train_deblock.BLOCKING_SHARE * quality.blocking_effect(picture)
+    expected = 3 * quality.blocking_effect(picture)
     assert expected > 0
     assert train_deblock.blocking_effect(planes).item() == pytest.approx(expected, rel=0.01)
     assert train_deblock.blocking_effect(planes[..., 4:, 4:]).item() == 0

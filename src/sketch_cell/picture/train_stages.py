@@ -34,7 +34,7 @@ class Stage:
 STAGES = (
     Stage("blind", Damage(off_grid_share=0.08), 50_000, 4e-3),
     Stage("grey", Damage(grey_share=1.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
-    Stage("colour", Damage(grey_share=0.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
+    Stage("colour", Damage(grey_share=0.0, resaved_share=0.08), 70_000, 2.5e-3, "grey"),
 )
 
 
