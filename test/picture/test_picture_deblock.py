@@ -105,7 +105,9 @@ def test_eight_looks_see_no_direction(is_grey):
     for look in range(1, MOST_LOOKS):
         other = np.ascontiguousarray(turned(np.atleast_3d(jpeg), look)).squeeze()
         repaired = np.atleast_3d(deblocker.repair_on_grid(other, standard_luma_table(10)))
-        assert np.array_equal(turned(repaired, look, back=True), upright)
+        # Sums taken in another order may round a level that lies in the middle the other way.
+        apart = np.abs(turned(repaired, look, back=True).astype(int) - upright)
+        assert apart.max() <= 1 and apart.mean() < 1e-3
 
 
 def test_more_looks_are_nearer_to_the_original():

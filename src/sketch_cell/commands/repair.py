@@ -68,7 +68,7 @@ class Work:
 )
 @click.option(
     "--looks", type=click.IntRange(1, MOST_LOOKS),
-    help="Average so many flipped and turned looks: slower, closer to the original.  [default: what fits a second]",
+    help="Look so many times, flipped and turned: slower, closer to the original.  [default: what fits a second]",
 )  # fmt: skip
 @click.option(
     "--max-megapixels", type=float, default=150.0, show_default=True, help="Refuse larger pictures."
