@@ -43,7 +43,11 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
     def open(self, url):
+        """Load a page. On a busy computer the browser otherwise refuses a picture while it changes pages."""
+        self._ask("Page.enable")
+        # The answer comes once the new page has taken the old one's place, so the next load is its own.
         self._ask("Page.navigate", url=url)
+        self._message(lambda message: message.get("method") == "Page.loadEventFired", "load the page")
 
     def screenshot(self):
         """The page as PNG bytes."""
@@ -61,18 +65,23 @@ class Browser:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
+        answer = self._message(lambda message: message.get("id") == number, f"answer {method}")
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def _message(self, is_wanted, what):
+        """The next message that is wanted; those before it are dropped."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
             while b"\0" in self._rest:
                 one, self._rest = self._rest.split(b"\0", 1)
-                answer = json.loads(one)
-                if answer.get("id") == number:
-                    assert "result" in answer, answer
-                    return answer["result"]
+                message = json.loads(one)
+                if is_wanted(message):
+                    return message
             data = os.read(self._in, 1 << 16)
             assert data, "the browser ended"
             self._rest += data
-        raise AssertionError(f"the browser did not answer {method}")
+        raise AssertionError(f"the browser did not {what}")
 
 
 def _high_pipe():
