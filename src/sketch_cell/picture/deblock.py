@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import table_strength
 from sketch_cell.picture.quality import BLOCK_PX
+from sketch_cell.picture.shared_looks import LOOKS
 from sketch_cell.picture.trace import traced_jpeg
 from sketch_cell.picture.weights import FINE_KINDS, WeightSets, load_weights, padded
 
@@ -25,7 +26,7 @@ TILE_PX = 320
 GRID_PX = 16
 NETWORKS_KEPT = 12
 # The flips and turns of a window that keep the grid: upside down (1), left for right (2), rows for columns (4).
-MOST_LOOKS = 8
+MOST_LOOKS = LOOKS
 # Pixels that the network may work through for one picture before it gets but one look: about a second.
 LOOKS_BUDGET_PX = 4_000_000
 # A picture without any trace may never have been a JPEG, or one of quality 95: half the repair harms neither.
