@@ -22,7 +22,14 @@ CORE = {
 ROS_PACKAGES = {"rclpy", "launch", "launch_ros", "cv_bridge", "ament_index_python", "rcl_interfaces"}
 TORCH_FILES = {
     f"picture/{name}.py"
-    for name in ("deblock_net", "runtime_torch", "train_deblock", "train_export", "train_optimiser")
+    for name in (
+        "deblock_net",
+        "runtime_torch",
+        "train_deblock",
+        "train_export",
+        "train_loss",
+        "train_optimiser",
+    )
 }
 
 

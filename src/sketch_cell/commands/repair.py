@@ -17,6 +17,7 @@ from sketch_cell.files import whole_file, write_whole
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker
 from sketch_cell.picture.read import Photo, finished, open_photo, upright
 from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired
+from sketch_cell.picture.weights import NETWORKS
 
 Image = NDArray[np.uint8]
 
@@ -67,20 +68,24 @@ class Work:
     "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the network."
 )
 @click.option(
+    "--network", type=click.Choice(["auto", *NETWORKS]), default="auto", show_default=True,
+    help="fine takes four times as long as fast and comes closer to the original.",
+)  # fmt: skip
+@click.option(
     "--looks", type=click.IntRange(1, MOST_LOOKS),
-    help="Look so many times, flipped and turned: slower, closer to the original.  [default: what fits a second]",
+    help="Look so many times, flipped and turned: slower, closer to the original.  [default: what fits two seconds]",
 )  # fmt: skip
 @click.option(
     "--max-megapixels", type=float, default=150.0, show_default=True, help="Refuse larger pictures."
 )
 def repair(
-    source: Path, target: Path, suffix: str, runtime: str, looks: int | None, **options: object
+    source: Path, target: Path, suffix: str, runtime: str, network: str, looks: int | None, **options: object
 ) -> None:
     """Repair the JPEG damage in IN, a picture or a folder of them, and write OUT (PNG, JPEG or WebP).
 
     Example: sketch-cell repair holiday.jpg holiday.png --side-by-side compare.png
     """
-    work = Work(Deblocker(runtime, looks), **options)  # type: ignore[arg-type]
+    work = Work(Deblocker(runtime, network, looks), **options)  # type: ignore[arg-type]
     if source.is_dir():
         _repair_folder(source, target, f".{suffix}", work)
     else:

@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import table_strength
 from sketch_cell.picture.quality import BLOCK_PX
-from sketch_cell.picture.shared_looks import LOOKS
 from sketch_cell.picture.trace import traced_jpeg
-from sketch_cell.picture.weights import FINE_KINDS, WeightSets, load_weights, padded
+from sketch_cell.picture.weights import NETWORKS, WeightSets, load_weights, padded
 
 Image = NDArray[np.uint8]
 Network = Callable[[Image], Image]
 
 RUNTIMES = ("auto", "torch", "onnxruntime")
-TILE_PX = 320
+MOST_TILE_PX = 512
 # Tiles start on corners of 4:2:0 blocks and what surrounds them is whole 8 x 8 blocks, so that each sees the JPEG grid
 # where the network expects it.
 GRID_PX = 16
 NETWORKS_KEPT = 12
 # The flips and turns of a window that keep the grid: upside down (1), left for right (2), rows for columns (4).
-MOST_LOOKS = LOOKS
-# Pixels that the network may work through for one picture before it gets but one look: about a second.
-LOOKS_BUDGET_PX = 4_000_000
+MOST_LOOKS = 8
+# Pixels that `fast` may work through while a person waits for one picture: about two seconds.
+BUDGET_PX = 13_000_000
+# Time of one look at a pixel, in that of `fast`.
+COSTS = {"fast": 1.0, "fine": 4.0}
 # A picture without any trace may never have been a JPEG, or one of quality 95: half the repair harms neither.
 UNTRACED_SHARE = 0.5
 
@@ -36,16 +37,20 @@ UNTRACED_SHARE = 0.5
 class Deblocker:
     """Repairs pictures; holds the networks it has used lately.
 
-    `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime. The network
-    looks at each part of a picture `looks` (1..8) times, flipped and turned, and its answers are averaged
-    (Timofte, Rothe, Van Gool, CVPR 2016); for all 8 looks there is, for grey, a network that shares its weights
-    among them (`shared_looks.py`). 8 looks gain another tenth of a decibel and take up to 8 times as long. None
-    stands for as many as a picture's size allows within a second.
+    `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime. `network` is `fast`,
+    `fine` (four times the work for a fifth of a decibel more) or `auto`: `fine` for pictures small enough. It looks at
+    each part of a picture `looks` (1..8) times, flipped and turned, and its answers are averaged (Timofte, Rothe,
+    Van Gool, CVPR 2016); None stands for as many as a picture's size allows within two seconds.
     Raises `InputError` where the runtime is not installed.
     """
 
-    def __init__(self, runtime: str = "auto", looks: int | None = 1) -> None:
+    def __init__(self, runtime: str = "auto", network: str = "fast", looks: int | None = 1) -> None:
         self.runtime = _installed_runtime(runtime)
+        if network not in ("auto", *NETWORKS):
+            raise InputError(
+                f"The network {network} is not known. Choose one of auto, {', '.join(NETWORKS)}."
+            )
+        self.network = network
         self.looks = looks
         self._networks: OrderedDict[tuple[str, str, float], Network] = OrderedDict()
 
@@ -81,15 +86,12 @@ class Deblocker:
     ) -> Image:
         """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
-        looks = self.looks or looks_for(image.shape[0] * image.shape[1])
-        layout = "fast"
-        if looks == MOST_LOOKS and kind in FINE_KINDS:
-            layout, looks = "fine", 1
+        layout, looks = effort(image.shape[0] * image.shape[1], self.network, self.looks)
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, layout, sets, position)
         repaired = np.empty_like(image)
-        for rows, columns in tiles(image.shape[0], image.shape[1], TILE_PX):
+        for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX):
             tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks)
             if strength != 1.0:
                 tile = blend(image[rows, columns], tile, strength)
@@ -127,16 +129,25 @@ def _built(runtime: str, layout: str, sets: WeightSets, position: float) -> Netw
     return runtime_onnx.network(sets, arrays, layout)
 
 
-def tiles(height: int, width: int, tile_px: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the tiles that cover a picture, each starting on the grid."""
-    for top in range(0, height, tile_px):
-        for left in range(0, width, tile_px):
-            yield slice(top, min(top + tile_px, height)), slice(left, min(left + tile_px, width))
+def tiles(height: int, width: int, most_px: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the tiles that cover a picture: evenly large, each starting on the grid."""
+    for rows in _spans(height, most_px):
+        for columns in _spans(width, most_px):
+            yield rows, columns
 
 
-def looks_for(pixels: int) -> int:
-    """How often a picture of so many pixels may be looked at within `LOOKS_BUDGET_PX`, 1..8."""
-    return min(max(LOOKS_BUDGET_PX // pixels, 1), MOST_LOOKS)
+def _spans(length: int, most_px: int) -> list[slice]:
+    count = -(-length // most_px)
+    step = -(-length // (count * GRID_PX)) * GRID_PX
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def effort(pixels: int, network: str = "auto", looks: int | None = None) -> tuple[str, int]:
+    """Network and looks for a picture of so many pixels; those not given are what `BUDGET_PX` allows."""
+    if network == "auto":
+        network = "fine" if pixels * COSTS["fine"] * (looks or 1) <= BUDGET_PX else "fast"
+    fitting = int(BUDGET_PX / (pixels * COSTS[network]))
+    return network, looks or min(max(fitting, 1), MOST_LOOKS)
 
 
 def _repair_tile(

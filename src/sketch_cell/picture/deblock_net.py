@@ -7,8 +7,9 @@ straight-line mixture of the two sets nearest to the picture's own table, and is
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sketch_cell.picture.shared_looks import LOOKS, shared
+from sketch_cell.picture.weights import BETWEEN, in_rounds, margin_cells
 
 PARAMETERS = 57_987
 
@@ -26,8 +27,10 @@ class Layout:
     """Shape of a network: a pixel-unshuffle, then five valid convolutions.
 
     `phases` > 1 makes a layer's bias a table over the position inside the JPEG block, `phases` x `phases`
-    cells of `unshuffle` pixels each; the picture's origin must then lie on a block corner. 0 stands for no bias.
-    With `looks` = 8 the layers between have `widths` planes in each of the eight looks (see `shared_looks.py`).
+    cells of `unshuffle` pixels each; the picture's origin must then lie on a block corner.
+    With `rounds` > 1 the three layers between are run so many times, with the same kernels but biases of each round's
+    own, and what they find is added to the planes they were given (Tai, Yang, Liu, "Image super-resolution via deep
+    recursive residual network", CVPR 2017): more depth and a wider field for as many parameters.
     """
 
     name: str
@@ -36,7 +39,7 @@ class Layout:
     widths: tuple[int, ...]
     dilations: tuple[int, ...]
     phases: tuple[int, ...]
-    looks: int = 1
+    rounds: int = 1
 
     @property
     def planes(self) -> int:
@@ -46,28 +49,24 @@ class Layout:
     @property
     def margin_px(self) -> int:
         """Pixels lost on each side of a picture, because the convolutions are valid ones."""
-        cells = sum(d * (k - 1) // 2 for k, d in zip(self.kernels, self.dilations, strict=True))
-        return cells * self.unshuffle
+        return self.unshuffle * margin_cells(self.kernels, self.dilations, self.rounds)
 
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-        """The layers' free numbers: kernels (out, in, k, k), from look to look (out, looks, in, k, k), and
-        biases (out, phases, phases)."""
+        """Shapes of the layers' kernels (out, in, k, k) and biases (out, phases, phases), one bias of a round after
+        the other."""
         inputs, outputs = (self.planes, *self.widths), (*self.widths, self.planes)
-        kernels: list[tuple[int, ...]] = [
-            (o, i, k, k) for o, i, k in zip(outputs, inputs, self.kernels, strict=True)
-        ]
-        if self.looks > 1:
-            kernels[1:-1] = [(o, self.looks, *others) for o, *others in kernels[1:-1]]
-        biases: list[tuple[int, ...]] = [(o, p, p) for o, p in zip(outputs, self.phases, strict=True) if p]
-        return kernels, biases
+        runs = (1, self.rounds, self.rounds, self.rounds, 1)
+        kernels = [(o, i, k, k) for o, i, k in zip(outputs, inputs, self.kernels, strict=True)]
+        biases = [(r * o, p, p) for r, o, p in zip(runs, outputs, self.phases, strict=True)]
+        return [*kernels], [*biases]
 
 
 # The original system's layout, reconstructed: receptive field 17, the block and its eight neighbours.
 REFERENCE = Layout("reference", 1, (3, 5, 5, 3, 5), (32, 32, 32, 16), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1))
 # A quarter of the work per pixel; receptive field 34, which spans the 16-pixel blocks of 4:2:0 chroma.
 FAST = Layout("fast", 2, (3, 3, 3, 3, 3), (32, 47, 46, 40), (1, 2, 2, 2, 1), (4, 1, 1, 1, 1))
-# The same field and as many numbers, which eight looks share: eight times the work for a tenth of a decibel more.
-FINE = Layout("fine", 2, (3, 3, 3, 3, 3), (14, 17, 15, 17), (1, 2, 2, 2, 1), (4, 4, 1, 4, 0), looks=LOOKS)
+# As many parameters, run as 14 convolutions; receptive field 58.
+FINE = Layout("fine", 2, (3, 3, 3, 3, 3), (42, 45, 39, 42), (1, 1, 1, 1, 1), (4, 1, 1, 1, 4), rounds=4)
 LAYOUTS = {layout.name: layout for layout in (FAST, FINE, REFERENCE)}
 
 Weights = list[tuple[Tensor, Tensor]]
@@ -96,21 +95,19 @@ class DeblockNet(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(sets, *shape) for shape in biases)
         for kernel in self.kernels:
             nn.init.normal_(kernel, std=(2.0 / kernel[0, 0].numel()) ** 0.5)
+        if layout.rounds > 1:
+            # What the rounds add must not blow up what they are given.
+            self.kernels[-2].data /= layout.rounds
         # The last layer starts at nothing, so that training starts from the JPEG itself.
         nn.init.zeros_(self.kernels[-1])
         inputs = self.kernels[0][0, 0].numel()
         self.register_buffer("whiten", torch.eye(inputs))
         self.register_buffer("mean", torch.zeros(layout.planes))
         self.register_buffer("colour", torch.eye(layout.planes))
-        if layout.looks > 1:
-            # Which free number stands where in the plain convolutions.
-            numbers = ([np.arange(math.prod(n)).reshape(n) for n in shapes] for shapes in (kernels, biases))
-            places = shared(next(numbers), next(numbers), layout.dilations)
-            self._places = [[torch.from_numpy(part.copy()) for part in parts] for parts in places]
 
     def weights(self, position: float = 0.0) -> Weights:
-        """Five (kernel, bias) pairs mixed from the sets on both sides of `position` (0 .. sets - 1), the first
-        kernel for whitened inputs."""
+        """(kernel, bias) of each convolution in turn, mixed from the sets around `position` (0 .. sets - 1), the
+        first kernel for whitened inputs."""
         low = min(int(position), max(self.sets - 2, 0))
         share = position - low
         high = min(low + 1, self.sets - 1)
@@ -119,17 +116,7 @@ class DeblockNet(nn.Module):
             for parts in (self.kernels, self.biases)
         )
         kernels[0] = (kernels[0].flatten(1) @ self.whiten).view_as(kernels[0])
-        return self._plain(kernels, biases)
-
-    def _plain(self, kernels: list[Tensor], biases: list[Tensor]) -> Weights:
-        """Kernels and biases of the plain convolutions that the free numbers stand for."""
-        if self.layout.looks > 1:
-            kernels, biases = (
-                [part.flatten()[places] for part, places in zip(parts, all_places, strict=True)]
-                for parts, all_places in zip((kernels, biases), self._places, strict=True)
-            )
-        none = torch.zeros(self.layout.planes, 1, 1)
-        return list(zip(kernels, [*biases, none], strict=False))
+        return in_rounds(kernels, biases, self.layout.rounds)
 
     def forward(self, picture: Tensor, position: float = 0.0) -> Tensor:
         """Repair `picture` (B, 3, H, W) [levels 0..255, RGB]; returns (B, 3, H - 2 m, W - 2 m), m = margin_px.
@@ -140,8 +127,8 @@ class DeblockNet(nn.Module):
         # The whitened kernel takes small differences of large levels, for which bf16 is too coarse.
         with torch.autocast("cpu", enabled=False):
             (kernel, bias), *others = self.weights(position)
-            first = functional.relu(convolved(cells, kernel, bias, self.layout.dilations[0]))
-        change = later_layers(first, others, self.layout)
+            first = convolved(cells, kernel, bias, self.layout.dilations[0])
+        change = later_layers(first, others, self.layout.dilations, self.layout.rounds)
         with torch.autocast("cpu", enabled=False):
             change = torch.einsum("oi,bihw->bohw", self.colour, change.float())
         margin = self.layout.margin_px
@@ -149,7 +136,7 @@ class DeblockNet(nn.Module):
         return inner + functional.pixel_shuffle(change, self.layout.unshuffle)
 
     def folded(self, number: int) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """Kernels and biases of set `number`, free numbers only, with both whitenings folded in: for raw levels."""
+        """Kernels and biases of set `number` with both whitenings folded in: for raw levels."""
         kernels, biases = (
             [part[number].detach().double() for part in parts] for parts in (self.kernels, self.biases)
         )
@@ -157,18 +144,39 @@ class DeblockNet(nn.Module):
         kernels[0] = (kernels[0].flatten(1) @ whiten).view_as(kernels[0])
         biases[0] = biases[0] - torch.einsum("ojkl,j->o", kernels[0], mean)[:, None, None]
         kernels[-1] = torch.einsum("po,oikl->pikl", colour, kernels[-1])
-        if len(biases) == len(kernels):
-            biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1])
+        biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1])
         return [k.float().numpy() for k in kernels], [b.float().numpy() for b in biases]
 
+    def unfold(self, number: int, kernels: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]]) -> None:
+        """Make set `number` what `folded` gave as `kernels` and `biases`, for the whitenings of this network."""
+        ks, bs = ([torch.from_numpy(part).double() for part in parts] for parts in (kernels, biases))
+        whiten, mean, colour = (part.double() for part in (self.whiten, self.mean, self.colour))
+        bs[0] = bs[0] + torch.einsum("ojkl,j->o", ks[0], mean)[:, None, None]
+        ks[0] = (ks[0].flatten(1) @ torch.linalg.inv(whiten)).view_as(ks[0])
+        ks[-1] = torch.einsum("op,pikl->oikl", torch.linalg.inv(colour), ks[-1])
+        bs[-1] = torch.einsum("op,pyx->oyx", torch.linalg.inv(colour), bs[-1])
+        with torch.no_grad():
+            for parts, values in ((self.kernels, ks), (self.biases, bs)):
+                for part, value in zip(parts, values, strict=True):
+                    part[number].copy_(value)
 
-def later_layers(planes: Tensor, weights: Weights, layout: Layout) -> Tensor:
-    """The convolutions after the first, with ReLU between them: (B, C, h, w) -> (B, planes, h - 2 c, w - 2 c)."""
-    for number, ((kernel, bias), dilation) in enumerate(zip(weights, layout.dilations[1:], strict=True)):
-        planes = convolved(planes, kernel, bias, dilation)
-        if number < len(weights) - 1:
-            planes = functional.relu(planes)
-    return planes
+
+def later_layers(planes: Tensor, weights: Weights, dilations: tuple[int, ...], rounds: int) -> Tensor:
+    """The convolutions after the first, each behind a ReLU: (B, C, h, w) -> (B, planes, h - 2 c, w - 2 c).
+
+    From two rounds on, a round adds to the planes it is given. `dilations` are those of all five layers.
+    """
+    for turn in range(rounds):
+        found = planes
+        for layer in BETWEEN:
+            found = convolved(functional.relu(found), *weights[3 * turn + layer - 1], dilations[layer])
+        planes = found if rounds == 1 else found + _inner(planes, found.shape)
+    return convolved(functional.relu(planes), *weights[-1], dilations[-1])
+
+
+def _inner(planes: Tensor, size: torch.Size) -> Tensor:
+    top, left = ((a - b) // 2 for a, b in zip(planes.shape[-2:], size[-2:], strict=True))
+    return planes[..., top : top + size[-2], left : left + size[-1]]
 
 
 def convolved(planes: Tensor, kernel: Tensor, bias: Tensor, dilation: int) -> Tensor:

@@ -10,8 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from sketch_cell.picture.shared_looks import pixels_of_cells
-from sketch_cell.picture.weights import FOLDER, Floats, WeightSets, padded
+from sketch_cell.picture.weights import BETWEEN, FOLDER, Floats, WeightSets, padded
 
 Window = NDArray[np.uint8]
 
@@ -44,7 +43,7 @@ def whole_tables(arrays: list[Floats], size: tuple[int, ...], sets: WeightSets) 
     """Each bias table (C, p, p) over its layer's whole output for a window of `size`: (1, C, rows, columns)."""
     rows, columns = (length // sets.unshuffle for length in size[:2])
     tables = {}
-    for n, dilation in enumerate(sets.dilations):
+    for n, dilation in enumerate(dilations_run(sets)):
         kernel, table = arrays[2 * n], arrays[2 * n + 1]
         cut = dilation * (kernel.shape[-1] - 1)
         rows, columns = rows - cut, columns - cut
@@ -52,6 +51,20 @@ def whole_tables(arrays: list[Floats], size: tuple[int, ...], sets: WeightSets) 
             tiled = np.tile(table, (1, -(-rows // table.shape[-2]), -(-columns // table.shape[-1])))
             tables[f"table{n}"] = np.ascontiguousarray(tiled[None, :, :rows, :columns])
     return tables
+
+
+def dilations_run(sets: WeightSets) -> list[int]:
+    """The dilation of each convolution in turn."""
+    first, *between, last = sets.dilations
+    return [first, *between * sets.rounds, last]
+
+
+def pixels_of_cells(kernel: Floats) -> Floats:
+    """(W, 3 u^2, k, k) -> (W, 3, k u, k u): the cells of a kernel laid out as pixels."""
+    out, planes, rows, columns = kernel.shape
+    step = round((planes // 3) ** 0.5)
+    split = kernel.reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    return split.reshape(out, 3, rows * step, columns * step)
 
 
 def has_table(bias: Floats) -> bool:
@@ -75,10 +88,13 @@ def write_graph(path: Path, sets: WeightSets) -> None:
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    arrays, margin_px = padded(sets.at(0.0)), sets.margin_px
+    arrays, margin_px, dilations = padded(sets.at(0.0)), sets.margin_px, dilations_run(sets)
+    cut = sum(dilations[n] * (arrays[2 * n].shape[-1] - 1) // 2 for n in BETWEEN)
     constants = {
         "starts": np.array([margin_px, margin_px]),
         "ends": np.array([-margin_px, -margin_px]),
+        "round_starts": np.array([cut, cut]),
+        "round_ends": np.array([-cut, -cut]),
         "axes": np.array([2, 3]),
         "first": np.array([0]),
         "half": np.array(0.5, np.float32),
@@ -87,22 +103,39 @@ def write_graph(path: Path, sets: WeightSets) -> None:
     }
     nodes = [
         helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["levels"], ["planes"], perm=[2, 0, 1]),
-        helper.make_node("Unsqueeze", ["planes", "first"], ["picture"]),
+        helper.make_node("Transpose", ["levels"], ["levels_by_plane"], perm=[2, 0, 1]),
+        helper.make_node("Unsqueeze", ["levels_by_plane", "first"], ["picture"]),
     ]
-    before = "picture"
-    for n, (bias, dilation) in enumerate(zip(arrays[1::2], sets.dilations, strict=True)):
-        names = [before, f"kernel{n}"] if has_table(bias) else [before, f"kernel{n}", f"bias{n}"]
+
+    def convolution(n: int, before: str) -> str:
+        """Convolution number `n` in turn; returns the name of what comes out."""
+        is_table = has_table(arrays[2 * n + 1])
+        names = [before, f"kernel{n}"] if is_table else [before, f"kernel{n}", f"bias{n}"]
         strides = [sets.unshuffle if n == 0 else 1] * 2
-        convolved = f"plain{n}" if has_table(bias) else f"sum{n}"
-        nodes.append(helper.make_node("Conv", names, [convolved], strides=strides, dilations=[dilation] * 2))
-        if has_table(bias):
-            nodes.append(helper.make_node("Add", [convolved, f"table{n}"], [f"sum{n}"]))
-        before = f"active{n}"
-        if n < 4:
-            nodes.append(helper.make_node("Relu", [f"sum{n}"], [before]))
+        after = f"plain{n}" if is_table else f"sum{n}"
+        nodes.append(helper.make_node("Conv", names, [after], strides=strides, dilations=[dilations[n]] * 2))
+        if is_table:
+            nodes.append(helper.make_node("Add", [after, f"table{n}"], [f"sum{n}"]))
+        return f"sum{n}"
+
+    def active(planes: str) -> str:
+        nodes.append(helper.make_node("Relu", [planes], [f"active_{planes}"]))
+        return f"active_{planes}"
+
+    planes = convolution(0, "picture")
+    for turn in range(sets.rounds):
+        found = planes
+        for layer in BETWEEN:
+            found = convolution(3 * turn + layer, active(found))
+        if sets.rounds > 1:
+            given = f"given{turn}"
+            nodes.append(helper.make_node("Slice", [planes, "round_starts", "round_ends", "axes"], [given]))
+            nodes.append(helper.make_node("Add", [found, given], [f"round{turn}"]))
+            found = f"round{turn}"
+        planes = found
+    planes = convolution(len(dilations) - 1, active(planes))
     nodes += [
-        helper.make_node("DepthToSpace", ["sum4"], ["change"], blocksize=sets.unshuffle, mode="CRD"),
+        helper.make_node("DepthToSpace", [planes], ["change"], blocksize=sets.unshuffle, mode="CRD"),
         helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["inner"]),
         helper.make_node("Add", ["inner", "change"], ["changed"]),
         helper.make_node("Clip", ["changed", "low", "high"], ["clipped"]),

@@ -33,7 +33,7 @@ MOST_RESAVED_QUALITY = 60
 LETTERS = "abcdefghijklmnopqrstuvwxyzeeeaaaooottt ABCDEFGHIJKLMNOPQRSTUVWXYZ      0123456789.,;:-()/&%"
 TEXT_CROPS, SMOOTH_CROPS = 400, 200
 # How often each kind is drawn; BSDS photographs are the nearest to an ordinary photo of a person or place.
-KINDS = {"photo": 0.62, "wallpaper": 0.28, "text": 0.07, "smooth": 0.03}
+KINDS = {"photo": 0.66, "wallpaper": 0.26, "text": 0.05, "smooth": 0.03}
 SAMPLINGS = {
     "420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
     "422": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,

@@ -3,7 +3,7 @@
 First one blind set of weights for any JPEG, then, from it, sets for several strengths of quantisation for grey files,
 and from those the ones for colour.
 Needs torch, onnx, the BSDS500 photographs and Debian's wallpaper packages; two free cores take about five
-hours at the default lengths, and bf16 hardware (AMX) makes it three times faster.
+hours at the default lengths, and bf16 hardware makes it two to three times faster.
 """
 
 from __future__ import annotations
@@ -27,23 +27,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from sketch_cell.files import whole_file
-from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet, planes_of
+from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet, Layout, planes_of
 from sketch_cell.picture.jpeg import strength_of_quality
-from sketch_cell.picture.quality import BLOCK_PX, LUMA, matlab_luma
-from sketch_cell.picture.shared_looks import symmetrised
+from sketch_cell.picture.quality import BLOCK_PX, matlab_luma
+from sketch_cell.picture.runtime_torch import has_bf16
 from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
 from sketch_cell.picture.train_export import export
+from sketch_cell.picture.train_loss import relative_loss
 from sketch_cell.picture.train_optimiser import Muon, rate_at
 from sketch_cell.picture.train_stages import STAGES, Stage, draw_qualities, position_of
+from sketch_cell.picture.weights import load_weights
 
 MEASURED_BATCHES = 16
 EMA_DECAY = 0.998
 CHECKPOINT_PERIOD_S = 60.0
-# PSNR-B adds a third of the blocking effect to the squared error (for a side of 512 pixels). So much costs up to
-# 0.1 dB of PSNR, a third of that next to nothing; where three layers know the place inside the block, a ninth of it
-# took all of the effect and 0.02 dB, and so little leaves half of it.
-BLOCKING_SHARES = {"fast": 1 / 9, "reference": 1 / 9, "fine": 0.01}
-VALIDATION_PERIOD_S = 240.0
+VALIDATION_PERIOD_S = 900.0
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
@@ -73,30 +71,6 @@ class State:
     log: dict[str, float] = field(default_factory=dict)
 
 
-def relative_loss(
-    repaired: Tensor, jpeg: Tensor, clean: Tensor, usual: Tensor, blocking_share: float
-) -> Tensor:
-    """Squared error of each picture and a share of its blocking effect, relative to its JPEG's squared error.
-
-    So each quality, and each picture, counts by its improvement in decibels; `usual` is (B,) [levels^2], what
-    is usual at its quality, and damps pictures that lost next to nothing. Pictures start on a block corner.
-    """
-    before = (jpeg - clean).square().mean(dim=(1, 2, 3))
-    after = (repaired - clean).square().mean(dim=(1, 2, 3)) + blocking_share * blocking_effect(repaired)
-    return (after / (before + 0.5 * usual)).mean()
-
-
-def blocking_effect(pictures: Tensor) -> Tensor:
-    """`picture.quality.blocking_effect` of each of `pictures` (B, 3, H, W), with a gradient: (B,) [levels^2]."""
-    luma = torch.einsum("c,bchw->bhw", torch.tensor(LUMA), pictures)
-    excess = torch.zeros(len(luma))
-    for planes in (luma, luma.mT):
-        steps = planes.diff(dim=2).square().mean(dim=1)
-        edge = torch.arange(1, planes.shape[2]) % BLOCK_PX == 0
-        excess = excess + (steps[:, edge].mean(dim=1) - steps[:, ~edge].mean(dim=1)) / 2
-    return functional.relu(excess)
-
-
 def measure(crops: Crops, seed: int, net: DeblockNet) -> Tensor:
     """Set the whitening of `net` from the data; return the usual error (101,) [levels^2] at each quality."""
     rng = np.random.default_rng(seed)
@@ -112,10 +86,6 @@ def measure(crops: Crops, seed: int, net: DeblockNet) -> Tensor:
     )
     net.whiten.copy_(_root(windows.double(), -0.5, 3.0))
     net.colour.copy_(_root(change.permute(0, 2, 3, 1).flatten(0, 2).double(), 0.5, 0.05))
-    if net.layout.looks > 1:
-        net.mean.copy_(net.mean.view(3, -1).mean(dim=1).repeat_interleave(net.layout.unshuffle**2))
-        for matrix in (net.whiten, net.colour):
-            matrix.copy_(torch.from_numpy(symmetrised(matrix.numpy(), net.layout.planes)))
     error = (jpeg - clean).square().mean(dim=(1, 2, 3)).numpy()
     slope, offset = np.polyfit([strength_of_quality(int(q)) for q in quality], np.log(error + 0.1), 1)
     usual = [math.exp(offset + slope * strength_of_quality(q)) for q in range(1, 101)]
@@ -160,6 +130,13 @@ def train_stage(stage: Stage, folder: Path, options: argparse.Namespace) -> None
     (folder / f"{stage.name}.done").touch()
 
 
+def trains_in_bf16(layout: Layout) -> bool:
+    """Whether bf16 gives this layout's gradients right on this processor."""
+    # Without AMX, oneDNN's weight gradient of a dilated convolution is NaN unless its channels are a multiple of 16
+    # (torch 2.13 on a processor with AVX512-BF16).
+    return max(layout.dilations) == 1 or has_bf16(("amx_tile",))
+
+
 def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: float) -> float:
     rate = rate_at(state.step, progress, stage.rate)
     for group in state.biases.param_groups:
@@ -167,10 +144,12 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
     jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
     margin = state.net.layout.margin_px
     inner = (..., slice(margin, -margin), slice(margin, -margin))
-    with torch.autocast("cpu", torch.bfloat16):
+    # From a block corner on, for the blocking effect.
+    whole_blocks = (..., slice(-margin % BLOCK_PX, None), slice(-margin % BLOCK_PX, None))
+    with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(state.net.layout)):
         repaired = state.net(jpeg, position_of(int(batch.quality[0]), state.net.sets))
-    usual, share = usual[torch.from_numpy(batch.quality)], BLOCKING_SHARES[state.net.layout.name]
-    loss = relative_loss(repaired, jpeg[inner], clean[inner], usual, share)
+    repaired, jpeg, clean = (part[whole_blocks] for part in (repaired, jpeg[inner], clean[inner]))
+    loss = relative_loss(repaired, jpeg, clean, usual[torch.from_numpy(batch.quality)])
     state.net.zero_grad(set_to_none=False)
     loss.backward()
     state.kernels.step(rate)
@@ -186,7 +165,12 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
 def _start(stage: Stage, folder: Path, options: argparse.Namespace) -> tuple[State, Tensor]:
     torch.manual_seed(options.seed)
     net = DeblockNet(LAYOUTS[options.layout], stage.sets)
-    if stage.parent:
+    if options.shipped:
+        usual = measure(Crops(folder / "data"), options.seed, net)
+        shipped = load_weights(stage.name, options.layout)
+        for number in range(stage.sets):
+            net.unfold(number, [k[number] for k in shipped.kernels], [b[number] for b in shipped.biases])
+    elif stage.parent:
         saved = torch.load(folder / f"{stage.parent}.pt", weights_only=True)
         values, usual = saved["average"], saved["usual"]
         for name, value in net.state_dict().items():
@@ -285,6 +269,8 @@ def main() -> None:
         default={},
         help="shorten stages to these wall times, such as blind=60,grey=60,colour=60",
     )
+    parser.add_argument("--stage", choices=[s.name for s in STAGES], help="only this stage, after its parent")
+    parser.add_argument("--shipped", action="store_true", help="start each stage from the shipped weights")
     parser.add_argument("--export", type=Path, help="only write the weights trained so far into this folder")
     options = parser.parse_args()
     if options.export:
@@ -298,8 +284,10 @@ def main() -> None:
         check_sources(options.photos)
         prepare(options.folder / "data", options.photos, options.seed)
     for stage in STAGES:
-        if not (options.folder / f"{stage.name}.done").exists():
+        if options.stage in (None, stage.name) and not (options.folder / f"{stage.name}.done").exists():
             train_stage(stage, options.folder, options)
+    if options.stage:
+        return
     target = options.folder / "weights"
     target.mkdir(exist_ok=True)
     export(options.folder, target)

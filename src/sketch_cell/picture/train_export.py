@@ -36,8 +36,7 @@ def calibrate(net: DeblockNet, crops: Crops, damage: Damage, usual: Tensor, seed
             match, power = ((change * part).mean(dim=(1, 2, 3)) for part in (wanted, change))
             factor = float(((weight * match).sum() / (weight * power).sum()).clamp(0, 1.2))
             net.kernels[-1][number] *= factor
-            if net.layout.phases[-1]:
-                net.biases[-1][number] *= factor
+            net.biases[-1][number] *= factor
             factors.append(factor)
         return factors
 
@@ -60,6 +59,7 @@ def export(folder: Path, target: Path, seed: int = 1) -> None:
             np.array(strengths),
             net.layout.dilations,
             net.layout.unshuffle,
+            net.layout.rounds,
         )
         write_weights(target / f"{net.layout.name}_{kind}.npz", sets)
         if kind == "blind":

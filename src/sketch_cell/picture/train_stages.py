@@ -13,7 +13,7 @@ from sketch_cell.picture.train_data import Damage
 # Qualities whose tables each get their own set of weights; between them sets are mixed.
 KNOT_QUALITIES = (5, 10, 20, 35, 55, 80, 95)
 KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
-BATCH = 12
+BATCH = 6
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Stage:
 
 STAGES = (
     Stage("blind", Damage(off_grid_share=0.08), 50_000, 4e-3),
-    Stage("grey", Damage(grey_share=1.0, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
-    Stage("colour", Damage(grey_share=0.0, resaved_share=0.08), 70_000, 2.5e-3, "grey"),
+    Stage("grey", Damage(grey_share=1.0, double_share=0.05, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
+    Stage("colour", Damage(grey_share=0.0, double_share=0.05, resaved_share=0.08), 70_000, 2.5e-3, "blind"),
 )
 
 

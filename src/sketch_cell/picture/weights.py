@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.picture.shared_looks import shared
-
 FOLDER = Path(__file__).parent / "weights"
 # For pictures without a table; for grey JPEGs, whose three planes are one; and for JPEGs in colour.
 KINDS = ("blind", "grey", "colour")
-# Those for which a network was trained that shares its weights among the eight looks.
-FINE_KINDS = ("grey",)
+NETWORKS = ("fast", "fine")
+# The layers of five that may run in rounds.
+BETWEEN = (1, 2, 3)
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
 POSITION_STEP = 0.125
 
 Floats = NDArray[np.float32]
+# An array of numpy or a tensor of torch.
+Part = TypeVar("Part", bound=Any)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,8 @@ class WeightSets:
     """Sets of weights of one kind, sorted by falling strength of quantisation.
 
     `kernels` and `biases` of the five layers have the sets along their first axis and work on raw levels
-    (whitening is folded in); those of eight looks are as `shared_looks.shared` wants them. `strengths` (K,) is
-    what each set was trained for.
+    (whitening is folded in); the three layers between run `rounds` times, with one bias after the other. `strengths`
+    (K,) is what each set was trained for.
     """
 
     kernels: tuple[Floats, ...]
@@ -37,12 +39,13 @@ class WeightSets:
     strengths: NDArray[np.float64]
     dilations: tuple[int, ...]
     unshuffle: int
+    rounds: int = 1
 
     @property
     def margin_px(self) -> int:
         """Pixels the network needs around those it repairs."""
-        cells = sum(d * (k.shape[-1] - 1) // 2 for k, d in zip(self.kernels, self.dilations, strict=True))
-        return self.unshuffle * int(cells)
+        sizes = tuple(kernel.shape[-1] for kernel in self.kernels)
+        return self.unshuffle * margin_cells(sizes, self.dilations, self.rounds)
 
     def position(self, strength: float) -> float:
         """Where a table of this strength lies among the sets, 0 .. K - 1, in steps of `POSITION_STEP`."""
@@ -50,8 +53,8 @@ class WeightSets:
         return round(place / POSITION_STEP) * POSITION_STEP
 
     def at(self, position: float) -> list[Floats]:
-        """The network at `position`, mixed from the two sets around it: kernel, bias, kernel, bias ... of five plain
-        convolutions, written out from 57,987 numbers."""
+        """The network at `position`, mixed from the two sets around it: kernel, bias, kernel, bias ... in the order in
+        which the convolutions run."""
         low = min(int(position), len(self.strengths) - 1)
         high = min(low + 1, len(self.strengths) - 1)
         share = np.float32(position - low)
@@ -59,10 +62,22 @@ class WeightSets:
             [part[low] + share * (part[high] - part[low]) for part in parts]
             for parts in (self.kernels, self.biases)
         )
-        if kernels[1].ndim > 4:
-            kernels, biases = shared(kernels, biases, self.dilations)
-            biases.append(np.zeros((len(kernels[-1]), 1, 1), np.float32))
-        return [part for pair in zip(kernels, biases, strict=True) for part in pair]
+        return [part for pair in in_rounds(kernels, biases, self.rounds) for part in pair]
+
+
+def in_rounds(kernels: Sequence[Part], biases: Sequence[Part], rounds: int) -> list[tuple[Part, Part]]:
+    """(kernel, bias) of each of the 2 + 3 `rounds` convolutions that five layers run: the three between again and
+    again, each time with the next part of their biases."""
+    run = [(kernels[0], biases[0])]
+    for turn in range(rounds):
+        run += [(kernels[n], biases[n].reshape(rounds, -1, *biases[n].shape[1:])[turn]) for n in BETWEEN]
+    return [*run, (kernels[-1], biases[-1])]
+
+
+def margin_cells(sizes: tuple[int, ...], dilations: tuple[int, ...], rounds: int) -> int:
+    """Cells that the convolutions together take from each side, being valid ones."""
+    first, *between, last = (d * (size - 1) // 2 for size, d in zip(sizes, dilations, strict=True))
+    return first + rounds * sum(between) + last
 
 
 @cache
@@ -75,11 +90,11 @@ def read_weights(path: Path) -> WeightSets:
     """The sets in a file written by `write_weights`."""
     with np.load(path) as content:
         kernels, biases = (
-            tuple(content[f"layer{n}_{part}"] for n in range(5) if f"layer{n}_{part}" in content)
-            for part in ("kernel", "bias")
+            tuple(content[f"layer{n}_{part}"] for n in range(5)) for part in ("kernel", "bias")
         )
         dilations = tuple(int(d) for d in content["dilations"])
-        return WeightSets(kernels, biases, content["strengths"], dilations, int(content["unshuffle"]))
+        unshuffle, rounds = int(content["unshuffle"]), int(content.get("rounds", 1))
+        return WeightSets(kernels, biases, content["strengths"], dilations, unshuffle, rounds)
 
 
 def write_weights(path: Path, sets: WeightSets) -> None:
@@ -92,6 +107,7 @@ def write_weights(path: Path, sets: WeightSets) -> None:
             strengths=sets.strengths,
             dilations=np.array(sets.dilations),
             unshuffle=np.array(sets.unshuffle),
+            rounds=np.array(sets.rounds),
             **content,
         )
 
