@@ -109,8 +109,13 @@ class Demo:
                 state, reason = observer.status["state"], observer.status["message"]
                 raise SketchCellError(f"the drawing {state}: {reason}. What each node said is in {logs}/.")
             until(_once(observer.ask("twin/report")), "reading the glass")
+            # Each comes by a topic of its own, in any order.
             until(
-                lambda: observer.trace_m is not None and "twin/glass" in observer.pictures,
+                lambda: (
+                    observer.trace_m is not None
+                    and observer.twin_facts
+                    and observer.pictures.keys() >= {"twin/glass", "line/preview"}
+                ),
                 "reading the glass",
             )
 
