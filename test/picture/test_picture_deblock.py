@@ -128,6 +128,19 @@ def test_a_small_picture_gets_more_work_than_a_large_one(pixels, wanted):
     assert effort(pixels, "fast", 5) == ("fast", 5) and effort(pixels, "fine", None)[0] == "fine"
 
 
+@pytest.mark.parametrize("is_grey", [False, True])
+@pytest.mark.parametrize(
+    ("quality", "network"), [(5, "fast"), (20, "fine"), (60, "fine"), (90, "fast"), (None, "fast")]
+)
+def test_the_better_network_repairs(quality, network, is_grey):
+    jpeg = as_jpeg(ASTRONAUT[:, :, 1] if is_grey else ASTRONAUT, quality or 30)
+    table = None if quality is None else standard_luma_table(quality)
+    chosen, named = (
+        Deblocker("onnxruntime", name, 1).repair_on_grid(jpeg, table) for name in ("auto", network)
+    )
+    assert (chosen == named).all()
+
+
 def test_runtimes_agree_within_one_level():
     if len(RUNTIMES) < 2:
         pytest.skip("needs both torch and onnxruntime")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
-from sketch_cell.picture.jpeg import table_strength
+from sketch_cell.picture.jpeg import strength_of_quality, table_strength
 from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.trace import traced_jpeg
-from sketch_cell.picture.weights import NETWORKS, WeightSets, load_weights, padded
+from sketch_cell.picture.weights import FINE_QUALITIES, NETWORKS, WeightSets, load_weights, padded
 
 Image = NDArray[np.uint8]
 Network = Callable[[Image], Image]
@@ -38,9 +38,9 @@ class Deblocker:
     """Repairs pictures; holds the networks it has used lately.
 
     `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime. `network` is `fast`,
-    `fine` (four times the work for a fifth of a decibel more) or `auto`: `fine` for pictures small enough. It looks at
-    each part of a picture `looks` (1..8) times, flipped and turned, and its answers are averaged (Timofte, Rothe,
-    Van Gool, CVPR 2016); None stands for as many as a picture's size allows within two seconds.
+    `fine` (four times the work for up to a tenth of a decibel more) or `auto`: `fine` for small pictures of the qualities
+    that it is better at. It looks at each part of a picture `looks` (1..8) times, flipped and turned, and its answers are
+    averaged (Timofte, Rothe, Van Gool, CVPR 2016); None stands for as many as a picture's size allows within two seconds.
     Raises `InputError` where the runtime is not installed.
     """
 
@@ -86,7 +86,9 @@ class Deblocker:
     ) -> Image:
         """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
-        layout, looks = effort(image.shape[0] * image.shape[1], self.network, self.looks)
+        is_for_fast = self.network == "auto" and not fine_is_closer(kind, luma_table)
+        wanted = "fast" if is_for_fast else self.network
+        layout, looks = effort(image.shape[0] * image.shape[1], wanted, self.looks)
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, layout, sets, position)
@@ -127,6 +129,14 @@ def _built(runtime: str, layout: str, sets: WeightSets, position: float) -> Netw
     from sketch_cell.picture import runtime_onnx
 
     return runtime_onnx.network(sets, arrays, layout)
+
+
+def fine_is_closer(kind: str, luma_table: NDArray[np.int64] | None) -> bool:
+    """Whether `fine` comes closer than `fast` to the originals of JPEGs with this table."""
+    if luma_table is None:
+        return False
+    strongest, mildest = (strength_of_quality(quality) for quality in FINE_QUALITIES[kind])
+    return mildest <= table_strength(luma_table) <= strongest
 
 
 def tiles(height: int, width: int, most_px: int) -> Iterator[tuple[slice, slice]]:

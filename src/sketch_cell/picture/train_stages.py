@@ -41,8 +41,8 @@ STAGES = (
 def draw_qualities(rng: np.random.Generator, stage: Stage) -> NDArray[np.int64]:
     """Qualities (BATCH,): all alike where the stage has a set per strength, else half of them in 5-50."""
     if stage.parent:
-        # Every second draw is one of the strong compressions, where there is most to repair.
-        position = rng.uniform(0, len(KNOT_QUALITIES) - 1) if rng.random() < 0.5 else rng.uniform(0.8, 3.6)
+        # Most draws are of the strong compressions, where there is most to repair.
+        position = rng.uniform(0, len(KNOT_QUALITIES) - 1) if rng.random() < 0.3 else rng.uniform(0.8, 3.6)
         quality = np.interp(position, range(len(KNOT_QUALITIES)), KNOT_QUALITIES)
         return np.full(BATCH, round(float(quality)), np.int64)
     return np.where(rng.random(BATCH) < 0.5, rng.integers(5, 51, BATCH), rng.integers(5, 96, BATCH))

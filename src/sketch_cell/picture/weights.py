@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parent / "weights"
 # For pictures without a table; for grey JPEGs, whose three planes are one; and for JPEGs in colour.
 KINDS = ("blind", "grey", "colour")
 NETWORKS = ("fast", "fine")
+# JPEG qualities at which `fine` comes closer to the original than `fast`; its other sets are not trained enough yet.
+FINE_QUALITIES = {"grey": (10, 75), "colour": (15, 65)}
 # The layers of five that may run in rounds.
 BETWEEN = (1, 2, 3)
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
