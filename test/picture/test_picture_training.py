@@ -147,8 +147,8 @@ def test_the_loss_counts_relative_improvement():
     clean = torch.zeros(2, 3, 16, 16)
     jpeg = torch.stack([torch.full((3, 16, 16), 2.0), torch.full((3, 16, 16), 20.0)])
     usual = torch.tensor([4.0, 400.0])
-    assert train_loss.relative_loss(jpeg, jpeg, clean, usual).item() == pytest.approx(2 / 3)
-    assert train_loss.relative_loss(jpeg / 2, jpeg, clean, usual).item() == pytest.approx(1 / 6)
+    assert train_loss.relative_loss(jpeg, jpeg, clean, usual, 0.1).item() == pytest.approx(2 / 3)
+    assert train_loss.relative_loss(jpeg / 2, jpeg, clean, usual, 0.1).item() == pytest.approx(1 / 6)
 
 
 def test_the_blocking_effect_in_the_loss_is_that_of_the_quality_module():

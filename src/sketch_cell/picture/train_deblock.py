@@ -1,7 +1,7 @@
 """Train the deblocking network: `python -m sketch_cell.picture.train_deblock FOLDER` (resumable, seeded).
 
-First one blind set of weights for any JPEG, then, from it, sets for several strengths of quantisation for grey files,
-and from those the ones for colour.
+First one blind set of weights for any JPEG, then, from it, sets for several strengths of quantisation, for grey files
+and for colour.
 Needs torch, onnx, the BSDS500 photographs and Debian's wallpaper packages; two free cores take about five
 hours at the default lengths, and bf16 hardware makes it two to three times faster.
 """
@@ -33,7 +33,7 @@ from sketch_cell.picture.quality import BLOCK_PX, matlab_luma
 from sketch_cell.picture.runtime_torch import has_bf16
 from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
 from sketch_cell.picture.train_export import export
-from sketch_cell.picture.train_loss import relative_loss
+from sketch_cell.picture.train_loss import BLOCKING_SHARES, relative_loss
 from sketch_cell.picture.train_optimiser import Muon, rate_at
 from sketch_cell.picture.train_stages import STAGES, Stage, draw_qualities, position_of
 from sketch_cell.picture.weights import load_weights
@@ -149,7 +149,8 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
     with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(state.net.layout)):
         repaired = state.net(jpeg, position_of(int(batch.quality[0]), state.net.sets))
     repaired, jpeg, clean = (part[whole_blocks] for part in (repaired, jpeg[inner], clean[inner]))
-    loss = relative_loss(repaired, jpeg, clean, usual[torch.from_numpy(batch.quality)])
+    usual, share = usual[torch.from_numpy(batch.quality)], BLOCKING_SHARES[state.net.layout.name]
+    loss = relative_loss(repaired, jpeg, clean, usual, share)
     state.net.zero_grad(set_to_none=False)
     loss.backward()
     state.kernels.step(rate)
