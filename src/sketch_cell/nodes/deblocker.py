@@ -48,9 +48,8 @@ class DeblockerNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("deblocker", **options)
         self._settings = declare_settings(self, DeblockerSettings, on_change=self._change)
-        self._deblocker = Deblocker(
-            self._settings.runtime, *(("fast", 1) if self._settings.stream else ("auto", None))
-        )
+        network, looks = ("fast", 1) if self._settings.stream else ("auto", None)
+        self._deblocker = Deblocker(self._settings.runtime, network, looks)
         self._repaired = 0
         qos, out = (SENSOR, STREAM) if self._settings.stream else (LATCHED, LATCHED)
         self._publisher = self.create_publisher(Image, "picture/image", out)

@@ -87,8 +87,7 @@ class Deblocker:
     ) -> Image:
         """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
-        is_for_fast = self.network == "auto" and not fine_is_closer(kind, luma_table)
-        wanted = "fast" if is_for_fast else self.network
+        wanted = "fast" if self.network == "auto" and not fine_is_closer(kind, luma_table) else self.network
         layout, looks = effort(image.shape[0] * image.shape[1], wanted, self.looks)
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
@@ -153,8 +152,8 @@ def _spans(length: int, most_px: int) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
-def effort(pixels: int, network: str = "auto", looks: int | None = None) -> tuple[str, int]:
-    """Network and looks for a picture of so many pixels; those not given are what `BUDGET_PX` allows."""
+def effort(pixels: int, network: str, looks: int | None) -> tuple[str, int]:
+    """Network and looks for a picture of so many pixels: what `BUDGET_PX` allows in place of `auto` and None."""
     if network == "auto":
         network = "fine" if pixels * COSTS["fine"] * (looks or 1) <= BUDGET_PX else "fast"
     fitting = int(BUDGET_PX / (pixels * COSTS[network]))

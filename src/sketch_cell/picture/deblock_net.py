@@ -30,7 +30,8 @@ class Layout:
     cells of `unshuffle` pixels each; the picture's origin must then lie on a block corner.
     With `rounds` > 1 the three layers between are run so many times, with the same kernels but biases of each round's
     own, and what they find is added to the planes they were given (Tai, Yang, Liu, "Image super-resolution via deep
-    recursive residual network", CVPR 2017): more depth and a wider field for as many parameters.
+    recursive residual network", CVPR 2017): more depth and a wider field for as many parameters. Their biases are
+    then no tables, and the last of them has as many planes as the first layer.
     """
 
     name: str

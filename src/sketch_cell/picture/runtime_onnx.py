@@ -93,14 +93,14 @@ def write_graph(path: Path, sets: WeightSets) -> None:
     constants = {
         "starts": np.array([margin_px, margin_px]),
         "ends": np.array([-margin_px, -margin_px]),
-        "round_starts": np.array([cut, cut]),
-        "round_ends": np.array([-cut, -cut]),
         "axes": np.array([2, 3]),
         "first": np.array([0]),
         "half": np.array(0.5, np.float32),
         "low": np.array(0, np.float32),
         "high": np.array(255, np.float32),
     }
+    if sets.rounds > 1:
+        constants |= {"round_starts": np.array([cut, cut]), "round_ends": np.array([-cut, -cut])}
     nodes = [
         helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["levels"], ["levels_by_plane"], perm=[2, 0, 1]),

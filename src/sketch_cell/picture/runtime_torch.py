@@ -26,7 +26,7 @@ def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window
     margin = sets.margin_px
     kernels = [torch.from_numpy(a).contiguous(memory_format=torch.channels_last) for a in arrays[::2]]
     (kernel, bias), *later = zip(kernels, map(torch.from_numpy, arrays[1::2]), strict=True)
-    in_bf16 = torch.autocast("cpu", torch.bfloat16, enabled=has_bf16())
+    in_bf16 = has_bf16()
 
     def run(window: Window) -> Window:
         with torch.inference_mode():
@@ -35,7 +35,7 @@ def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window
             cells = functional.pixel_unshuffle(picture, sets.unshuffle).float()
             # The first layer takes small differences of large levels, for which bf16 is too coarse.
             planes = convolved(cells, kernel, bias, sets.dilations[0])
-            with in_bf16:
+            with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
                 planes = later_layers(planes, later, sets.dilations, sets.rounds)
             change = functional.pixel_shuffle(planes, sets.unshuffle).float()
             inner = picture[..., margin:-margin, margin:-margin]
