@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
-from sketch_cell.picture.deblock_net import convolved, later_layers
+from sketch_cell.picture.deblock_net import later_layers, repeated
 from sketch_cell.picture.weights import Floats, WeightSets
 
 Window = NDArray[np.uint8]
@@ -26,15 +28,22 @@ def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window
     margin = sets.margin_px
     kernels = [torch.from_numpy(a).contiguous(memory_format=torch.channels_last) for a in arrays[::2]]
     (kernel, bias), *later = zip(kernels, map(torch.from_numpy, arrays[1::2]), strict=True)
+    # What a layer finds in cells of pixels, it finds as fast in the pixels, in steps of a cell.
+    kernel = functional.pixel_shuffle(kernel, sets.unshuffle).contiguous(memory_format=torch.channels_last)
     in_bf16 = has_bf16()
+
+    # Windows come in few sizes, one after the other, and repeating a table takes as long as half a layer.
+    @functools.lru_cache(maxsize=4)
+    def first_bias(height: int, width: int) -> Tensor:
+        return repeated(bias, torch.Size((height, width)))[None].contiguous(memory_format=torch.channels_last)
 
     def run(window: Window) -> Window:
         with torch.inference_mode():
             # (h, w, 3) bytes are a channels-last picture already.
             picture = torch.from_numpy(window)[None].permute(0, 3, 1, 2)
-            cells = functional.pixel_unshuffle(picture, sets.unshuffle).float()
             # The first layer takes small differences of large levels, for which bf16 is too coarse.
-            planes = convolved(cells, kernel, bias, sets.dilations[0])
+            planes = functional.conv2d(picture.float(), kernel, stride=sets.unshuffle)
+            planes.add_(first_bias(*planes.shape[-2:]))
             with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
                 planes = later_layers(planes, later, sets.dilations, sets.rounds)
             change = functional.pixel_shuffle(planes, sets.unshuffle).float()
