@@ -181,7 +181,7 @@ def _inner(planes: Tensor, size: torch.Size) -> Tensor:
 
 
 def convolved(planes: Tensor, kernel: Tensor, bias: Tensor, dilation: int) -> Tensor:
-    """One valid convolution; a `bias` (C, p, p) with p > 1 repeats over the plane."""
+    """One valid convolution; a `bias` (C, p, p) with p > 1 repeats over the plane, or (C, h, w) is as large as it."""
     planes = planes.contiguous(memory_format=torch.channels_last)
     kernel = kernel.contiguous(memory_format=torch.channels_last)
     if bias.shape[-1] == 1:
@@ -193,6 +193,8 @@ def convolved(planes: Tensor, kernel: Tensor, bias: Tensor, dilation: int) -> Te
 
 def repeated(table: Tensor, size: torch.Size) -> Tensor:
     """A table (C, p, p) repeated over a plane: (C, *size)."""
+    if table.shape[1:] == size:
+        return table
     phases = table.shape[-1]
     rows, columns = -(-size[0] // phases), -(-size[1] // phases)
     return cast(Tensor, table.repeat(1, rows, columns))[:, : size[0], : size[1]]

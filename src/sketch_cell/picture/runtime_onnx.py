@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from sketch_cell.picture.weights import BETWEEN, FOLDER, Floats, WeightSets, padded
+from sketch_cell.picture.weights import (
+    BETWEEN,
+    FOLDER,
+    Floats,
+    WeightSets,
+    dilations_run,
+    has_table,
+    padded,
+    pixels_of_cells,
+    whole_tables,
+)
 
 Window = NDArray[np.uint8]
 
@@ -28,48 +39,15 @@ def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Cal
     session = onnxruntime.InferenceSession(
         str(FOLDER / f"{layout}.onnx"), options, providers=["CPUExecutionProvider"]
     )
-    whole: dict[tuple[int, ...], dict[str, Floats]] = {}
+
+    @lru_cache(maxsize=1)
+    def tables(size: tuple[int, ...]) -> dict[str, Floats]:
+        return {f"table{n}": table for n, table in whole_tables(arrays, size, sets).items()}
 
     def run(window: Window, _held: object = held) -> Window:
-        if window.shape not in whole:
-            whole.clear()
-            whole[window.shape] = whole_tables(arrays, window.shape, sets)
-        return np.asarray(session.run(None, {"window": window, **whole[window.shape]})[0], np.uint8)
+        return np.asarray(session.run(None, {"window": window, **tables(window.shape)})[0], np.uint8)
 
     return run
-
-
-def whole_tables(arrays: list[Floats], size: tuple[int, ...], sets: WeightSets) -> dict[str, Floats]:
-    """Each bias table (C, p, p) over its layer's whole output for a window of `size`: (1, C, rows, columns)."""
-    rows, columns = (length // sets.unshuffle for length in size[:2])
-    tables = {}
-    for n, dilation in enumerate(dilations_run(sets)):
-        kernel, table = arrays[2 * n], arrays[2 * n + 1]
-        cut = dilation * (kernel.shape[-1] - 1)
-        rows, columns = rows - cut, columns - cut
-        if has_table(table):
-            tiled = np.tile(table, (1, -(-rows // table.shape[-2]), -(-columns // table.shape[-1])))
-            tables[f"table{n}"] = np.ascontiguousarray(tiled[None, :, :rows, :columns])
-    return tables
-
-
-def dilations_run(sets: WeightSets) -> list[int]:
-    """The dilation of each convolution in turn."""
-    first, *between, last = sets.dilations
-    return [first, *between * sets.rounds, last]
-
-
-def pixels_of_cells(kernel: Floats) -> Floats:
-    """(W, 3 u^2, k, k) -> (W, 3, k u, k u): the cells of a kernel laid out as pixels."""
-    out, planes, rows, columns = kernel.shape
-    step = round((planes // 3) ** 0.5)
-    split = kernel.reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
-    return split.reshape(out, 3, rows * step, columns * step)
-
-
-def has_table(bias: Floats) -> bool:
-    """Whether a bias (C, p, p) depends on the place inside the block."""
-    return int(bias.shape[-1]) > 1
 
 
 def graph_values(arrays: list[Floats]) -> dict[str, Floats]:

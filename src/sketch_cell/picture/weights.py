@@ -128,3 +128,37 @@ def padded(arrays: list[Floats], multiple: int = 16) -> list[Floats]:
         result.append(np.pad(kernel, ((0, spare), (0, into - kernel.shape[1]), (0, 0), (0, 0))))
         result.append(np.pad(bias, ((0, spare), (0, 0), (0, 0))))
     return result
+
+
+def pixels_of_cells(kernel: Floats) -> Floats:
+    """(W, 3 u^2, k, k) -> (W, 3, k u, k u): the cells of a kernel laid out as pixels."""
+    out, planes, rows, columns = kernel.shape
+    step = round((planes // 3) ** 0.5)
+    split = kernel.reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    return split.reshape(out, 3, rows * step, columns * step)
+
+
+def whole_tables(arrays: list[Floats], size: tuple[int, ...], sets: WeightSets) -> dict[int, Floats]:
+    """Each bias table (C, p, p) of `arrays` over all that its convolution finds in a window of `size`: (1, C, rows,
+    columns), by the convolution's number. Keep them: repeating a table takes as long as half a convolution."""
+    rows, columns = (length // sets.unshuffle for length in size[:2])
+    tables = {}
+    for n, dilation in enumerate(dilations_run(sets)):
+        kernel, table = arrays[2 * n], arrays[2 * n + 1]
+        cut = dilation * (kernel.shape[-1] - 1)
+        rows, columns = rows - cut, columns - cut
+        if has_table(table):
+            tiled = np.tile(table, (1, -(-rows // table.shape[-2]), -(-columns // table.shape[-1])))
+            tables[n] = np.ascontiguousarray(tiled[None, :, :rows, :columns])
+    return tables
+
+
+def dilations_run(sets: WeightSets) -> list[int]:
+    """The dilation of each convolution in turn."""
+    first, *between, last = sets.dilations
+    return [first, *between * sets.rounds, last]
+
+
+def has_table(bias: Floats) -> bool:
+    """Whether a bias (C, p, p) depends on the place inside the block."""
+    return int(bias.shape[-1]) > 1
