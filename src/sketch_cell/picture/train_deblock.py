@@ -38,7 +38,7 @@ from sketch_cell.picture.train_optimiser import Muon, rate_at
 from sketch_cell.picture.train_stages import STAGES, Stage, draw_qualities, position_of
 from sketch_cell.picture.weights import load_weights
 
-MEASURED_BATCHES = 16
+MEASURED_BATCHES = 6
 EMA_DECAY = 0.998
 CHECKPOINT_PERIOD_S = 60.0
 VALIDATION_PERIOD_S = 900.0

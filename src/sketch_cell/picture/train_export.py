@@ -14,7 +14,7 @@ from sketch_cell.picture.train_data import Crops, Damage
 from sketch_cell.picture.train_stages import KNOT_QUALITIES, KNOT_STRENGTHS, STAGES
 from sketch_cell.picture.weights import KINDS, WeightSets, write_weights
 
-CALIBRATION_PATCHES = 64
+CALIBRATION_PATCHES = 32
 
 
 def calibrate(net: DeblockNet, crops: Crops, damage: Damage, usual: Tensor, seed: int) -> list[float]:
