@@ -285,7 +285,10 @@ def picture_of_a_cat(deblocker: Deblocker) -> None:
 
 
 def draw_curve(log: Path) -> None:
-    """The gains on validation photographs along a training log, as doc/benchmarks/deblock_curve.png."""
+    """The gains on validation photographs along a training log, as doc/benchmarks/deblock_curve.png.
+
+    Stages that were begun again follow one after the other.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -294,16 +297,16 @@ def draw_curve(log: Path) -> None:
     reports = [line.split() for line in log.read_text().splitlines() if " grey10 " in line]
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
     for axis, kind in zip(axes, ("grey", "colour"), strict=True):
+        shown = [words for _, *words in reports if words[0] in ("blind", kind)]
+        steps = np.array([int(words[words.index("step") + 1]) for words in shown])
+        # A stage counts from nothing again.
+        begun = np.concatenate([[0], np.where(np.diff(steps) < 0, steps[:-1], 0)])
+        steps = steps + begun.cumsum()
         for q in QUALITIES:
-            points = [
-                (stage, float(progress), float(words[words.index(f"{kind}{q}") + 1]))
-                for _, stage, progress, *words in reports
-                if stage in ("blind", kind)
-            ]
-            places = [progress + (stage != "blind") for stage, progress, _ in points]
-            axis.plot(places, [gain for *_, gain in points], ".-", label=f"quality {q}")
-        axis.axvline(1, color="0.7", linewidth=0.8)
-        axis.set(title=f"{kind} JPEG", xlabel=f"progress: blind 0-1, {kind} 1-2")
+            gains = [float(words[words.index(f"{kind}{q}") + 1]) for words in shown]
+            axis.plot(steps / 1000, gains, ".-", label=f"quality {q}")
+        axis.axvline(steps[[words[0] for words in shown].index(kind) - 1] / 1000, color="0.7", linewidth=0.8)
+        axis.set(title=f"{kind} JPEG", xlabel=f"thousands of steps, blind and then {kind}")
     axes[0].set_ylabel("gain over the JPEG, dB")
     axes[0].legend()
     with whole_file(REPORT.with_name("deblock_curve.png")) as path:
