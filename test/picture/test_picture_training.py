@@ -199,7 +199,6 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     (tmp_path / "data").symlink_to(tiny_data / "data")
     monkeypatch.setattr(train_optimiser, "WARM_UP_STEPS", 2)
     monkeypatch.setattr(train_deblock, "MEASURED_BATCHES", 1)
-    monkeypatch.setattr(train_export, "CALIBRATION_PATCHES", 1)
     monkeypatch.setattr(train_deblock, "_report", lambda *_: None)
     options = argparse.Namespace(seed=1, layout="fast", minutes={}, photos=tmp_path, shipped=False)
     losses = []
@@ -226,25 +225,6 @@ def test_training_goes_on_from_the_shipped_weights(tiny_data, monkeypatch, tmp_p
     for number in (0, 6):
         for parts, found in zip((shipped.kernels, shipped.biases), state.net.folded(number), strict=True):
             assert all(np.allclose(part[number], f, atol=1e-3) for part, f in zip(parts, found, strict=True))
-
-
-@pytest.mark.parametrize("layout", [FAST, FINE], ids=["fast", "fine"])
-def test_calibration_undoes_a_last_layer_that_is_too_bold(tiny_data, monkeypatch, layout):
-    monkeypatch.setattr(train_export, "CALIBRATION_PATCHES", 8)
-    crops, damage = Crops(tiny_data / "data"), Damage(grey_share=1, double_share=0)
-    usual = torch.full((101,), 20.0)
-    net, shipped = DeblockNet(layout, sets=2), load_weights("grey", layout.name)
-    for number in range(net.sets):
-        net.unfold(number, [k[number] for k in shipped.kernels], [b[number] for b in shipped.biases])
-    calibrated = []
-    for _ in range(2):
-        with torch.no_grad():
-            net.kernels[-1] *= 2
-            net.biases[-1] *= 2
-        factors = train_export.calibrate(net, crops, damage, usual, seed=3)
-        calibrated.append([part.detach().clone() for part in (net.kernels[-1], *net.biases)])
-    assert factors == pytest.approx([0.5, 0.5], abs=1e-3)
-    assert all(torch.allclose(*pair, atol=1e-3) for pair in zip(*calibrated, strict=True))
 
 
 def test_missing_training_pictures_are_named(tmp_path):
