@@ -31,8 +31,8 @@ from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
 from sketch_cell.picture.weights import load_weights  # noqa: E402
 
 
-def random_net(layout, sets=1, seed=0):
-    torch.manual_seed(seed)
+def random_net(layout, sets=1):
+    torch.manual_seed(0)
     net = DeblockNet(layout, sets)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.05)

@@ -19,7 +19,7 @@ from sketch_cell.files import whole_file
 Image = NDArray[np.uint8]
 
 CROP_PX = 320
-# Few large patches: what a network loses at the edges is work for nothing, a fifth of it here and a third at 160.
+# Few large patches: what a network loses at the edges is work for nothing, of `fine`'s a fifth; over a third at 160.
 PATCH_PX = 288
 # Debian packages of freely licensed wallpapers install into these folders.
 WALLPAPER_FOLDERS = (Path("/usr/share/backgrounds"), Path("/usr/share/wallpapers"))

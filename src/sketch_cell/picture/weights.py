@@ -1,4 +1,5 @@
-"""The trained weights shipped with the package, and the choice among them by a file's quantisation table."""
+"""The trained weights shipped with the package, the choice among them by a file's quantisation table, and how both
+runtimes lay them out."""
 
 from __future__ import annotations
 
@@ -131,7 +132,7 @@ def padded(arrays: list[Floats], multiple: int = 16) -> list[Floats]:
 
 
 def pixels_of_cells(kernel: Floats) -> Floats:
-    """(W, 3 u^2, k, k) -> (W, 3, k u, k u): the cells of a kernel laid out as pixels."""
+    """(W, 3 u^2, k, k) -> (W, 3, k u, k u): the cells of a kernel without dilation laid out as pixels."""
     out, planes, rows, columns = kernel.shape
     step = round((planes // 3) ** 0.5)
     split = kernel.reshape(out, 3, step, step, rows, columns).transpose(0, 1, 4, 2, 5, 3)
