@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -104,8 +105,8 @@ def test_pictures_keep_their_colours():
 
 @pytest.fixture
 def ports():
-    """Two ports, of this run alone."""
-    return 20_000 + os.getpid() % 20_000, 40_001 + os.getpid() % 20_000
+    """Two ports, of this run alone, and below those that the system gives to whoever connects."""
+    return 12_000 + os.getpid() % 10_000, 22_000 + os.getpid() % 10_000
 
 
 def view(spinner, ports) -> ViewNode:
@@ -140,6 +141,16 @@ def test_it_listens_to_this_computer_alone_until_it_is_closed(ports):
             assert not answers("127.0.0.2", port)
     finally:
         server.close()
+    assert not any(answers("127.0.0.1", port) for port in ports)
+
+
+def test_closing_waits_for_a_server_that_ends_later_than_its_start_up_script(ports):
+    server = ViewServer("127.0.0.1", *ports, memory_mb=50)
+    (process,) = psutil.Process(server._process.pid).children()
+    # A stopped process gets SIGTERM only when it goes on.
+    process.suspend()
+    threading.Timer(0.5, process.resume).start()
+    server.close()
     assert not any(answers("127.0.0.1", port) for port in ports)
 
 

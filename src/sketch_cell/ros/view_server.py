@@ -17,6 +17,7 @@ from contextlib import suppress
 from sketch_cell.errors import InputError
 
 START_S = 20.0
+END_S = 10.0
 _LOOK_S = 0.05
 _ANY_ADDRESS = ("0.0.0.0", "::")
 
@@ -31,6 +32,7 @@ class ViewServer:
         for number in (port, stream_port):
             _check_free(address, number)
         self._host = "localhost" if address in _ANY_ADDRESS else address
+        self._ports = (port, stream_port)
         self.stream_url = f"rerun+http://{self._host}:{stream_port}/proxy"
         where = ["--bind", address, "--web-viewer-port", str(port), "--port", str(stream_port)]
         memory = ["--server-memory-limit", f"{memory_mb}MB"]
@@ -43,7 +45,7 @@ class ViewServer:
             start_new_session=True,
         )
         until_s = time.monotonic() + START_S
-        while not (self._listens(port) and self._listens(stream_port)):
+        while not all(map(self._listens, self._ports)):
             if self._process.poll() is not None or time.monotonic() > until_s:
                 self.close()
                 raise InputError(
@@ -52,10 +54,14 @@ class ViewServer:
             time.sleep(_LOOK_S)
 
     def close(self) -> None:
-        """End the server, and the process that rerun's own start-up script waits for."""
+        """End the server; its ports are free again on return."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
+        # That was rerun's own start-up script: the server which it started may take longer to end.
+        until_s = time.monotonic() + END_S
+        while any(map(self._listens, self._ports)) and time.monotonic() < until_s:
+            time.sleep(_LOOK_S)
 
     def _listens(self, port: int) -> bool:
         with suppress(OSError), socket.create_connection((self._host, port), timeout=1.0):
