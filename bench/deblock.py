@@ -34,7 +34,7 @@ from sketch_cell.files import whole_file, write_whole  # noqa: E402
 from sketch_cell.picture.classical import deblock_classically  # noqa: E402
 from sketch_cell.picture.comparison import side_by_side  # noqa: E402
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker  # noqa: E402
-from sketch_cell.picture.jpeg import jpeg_facts  # noqa: E402
+from sketch_cell.picture.jpeg import STANDARD_LUMA, jpeg_facts, strength_of_quality  # noqa: E402
 from sketch_cell.picture.quality import decibels, matlab_luma, mean_square_error, quality  # noqa: E402
 from sketch_cell.picture.repair import repair_file_bytes  # noqa: E402
 from sketch_cell.picture.train_data import smooth_crop, text_crop  # noqa: E402
@@ -176,6 +176,27 @@ def double_jpeg(greys: list[np.ndarray], deblocker: Deblocker) -> str:
         before.append(psnr(decoded(data), original))
         after.append(psnr(repair_file_bytes(data, deblocker), original))
     return f"JPEG {np.mean(before):.2f} dB, repaired {np.mean(after):.2f} dB ({np.mean(after) - np.mean(before):+.2f})"
+
+
+def other_tables(greys: list[np.ndarray], deblocker: Deblocker) -> list[str]:
+    """PSNR and gains of grey JPEGs whose steps rise less, or more, with frequency than the standard's."""
+    powers = {"flat": 0.0, "half as steep": 0.5, "standard": 1.0, "steeper": 1.3}
+    qualities = (10, 20, 40, 75)
+    rows = ["| | " + " | ".join(f"q{q}" for q in qualities) + " |", "|---|" + "---|" * len(qualities)]
+    for name, power in powers.items():
+        cells = []
+        for q in qualities:
+            steps = 16 * (STANDARD_LUMA / 16) ** power * 2 ** strength_of_quality(q)
+            table = np.clip(np.rint(steps), 1, 255).astype(int)
+            before, after = [], []
+            for grey in greys:
+                buffer = io.BytesIO()
+                PIL.Image.fromarray(grey).save(buffer, "JPEG", qtables=[table.ravel().tolist()])
+                before.append(psnr(decoded(buffer.getvalue()), grey))
+                after.append(psnr(repair_file_bytes(buffer.getvalue(), deblocker), grey))
+            cells.append(f"{np.mean(before):.2f} ({np.mean(after) - np.mean(before):+.2f})")
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
 
 
 def every_quality(pictures: list[np.ndarray], deblocker: Deblocker) -> list[str]:
@@ -341,6 +362,14 @@ def main() -> None:
         "",
         double_jpeg(greys, deblocker),
     ]
+    lines += [
+        "",
+        "## Other encoders' tables",
+        "",
+        "Grey JPEGs: PSNR (gain). The standard's table, and such as are flatter or steeper.",
+        "",
+    ]
+    lines += other_tables(greys, deblocker)
     lines += ["", "## Every quality (above 97 a file is left as it is)", ""]
     lines += [
         "BSDS500's photos are JPEGs of quality 95 themselves; halved, their own artefacts are gone.",

@@ -8,17 +8,22 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFile
 import pytest
+import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from sketch_cell.errors import InputError
 from sketch_cell.picture.jpeg import (
+    STANDARD_LUMA,
     ZIGZAG,
     jpeg_facts,
     nearest_quality,
     standard_luma_table,
     strength_of_quality,
+    table_strength,
 )
+from sketch_cell.picture.quality import decibels, mean_square_error
 
 # Pillow's encoder wants a picture of noise at quality 100 in one buffer; its own guess of the size is too small.
 PIL.ImageFile.MAXBLOCK = 2**20
@@ -119,6 +124,29 @@ def test_strength_falls_with_quality_and_is_zero_at_fifty():
     assert (np.diff(strengths) <= 0).all()
     assert strength_of_quality(50) == 0
     assert strength_of_quality(25) == pytest.approx(1, abs=0.05)
+
+
+def test_a_standard_table_is_as_strong_as_its_quality():
+    for quality in range(2, 100):
+        table = standard_luma_table(quality)
+        assert table_strength(table) == pytest.approx(strength_of_quality(quality), abs=1e-9)
+        assert nearest_quality(table) == quality
+
+
+def test_a_table_is_as_strong_as_the_standard_one_that_costs_a_photo_as_much():
+    grey = skimage.data.camera()
+    for table in (np.full((8, 8), 16), np.full((8, 8), 40), np.rint(16 * (STANDARD_LUMA / 16) ** 1.3)):
+        costs = []
+        for steps in (table, standard_luma_table(nearest_quality(table.astype(np.int64)))):
+            file = io.BytesIO()
+            PIL.Image.fromarray(grey).save(file, "JPEG", qtables=[steps.astype(int).ravel().tolist()])
+            costs.append(decibels(mean_square_error(np.asarray(PIL.Image.open(file)), grey)))
+        assert costs[0] == pytest.approx(costs[1], abs=1)
+
+
+@given(arrays(np.int64, (8, 8), elements=st.integers(1, 200)))
+def test_coarser_tables_are_stronger(table):
+    assert table_strength(table + table // 4 + 1) >= table_strength(table)
 
 
 @pytest.mark.parametrize("scale", [0.97, 1.04])

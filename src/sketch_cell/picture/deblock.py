@@ -5,18 +5,23 @@ from __future__ import annotations
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
+from sketch_cell.picture.dct import held
 from sketch_cell.picture.jpeg import strength_of_quality, table_strength
 from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.trace import traced_jpeg
-from sketch_cell.picture.weights import FINE_QUALITIES, NETWORKS, WeightSets, load_weights, padded
+from sketch_cell.picture.weights import FINE_QUALITIES, NETWORKS, Floats, WeightSets, load_weights, padded
 
 Image = NDArray[np.uint8]
-Network = Callable[[Image], Image]
+Network = Callable[[Image], Floats]
+Hold = Callable[[Floats, Image], Floats]
 
 RUNTIMES = ("auto", "torch", "onnxruntime")
 MOST_TILE_PX = 512
@@ -92,9 +97,12 @@ class Deblocker:
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, layout, sets, position)
+        hold = None
+        if luma_table is not None:
+            hold = partial(held, luma_table=luma_table, gains=sets.gains_at(position))
         repaired = np.empty_like(image)
         for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX):
-            tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks)
+            tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks, hold)
             if strength != 1.0:
                 tile = blend(image[rows, columns], tile, strength)
             repaired[rows, columns] = tile
@@ -161,25 +169,39 @@ def effort(pixels: int, network: str, looks: int | None) -> tuple[str, int]:
 
 
 def _repair_tile(
-    image: Image, rows: slice, columns: slice, network: Network, margin_px: int, looks: int
+    image: Image,
+    rows: slice,
+    columns: slice,
+    network: Network,
+    margin_px: int,
+    looks: int,
+    hold: Hold | None,
 ) -> Image:
     height, width = rows.stop - rows.start, columns.stop - columns.start
     border = -(-margin_px // BLOCK_PX) * BLOCK_PX
     window = window_of(image, rows, columns, border)
     window = window if window.ndim == 3 else np.repeat(window[:, :, None], 3, axis=2)
-    extra = border - margin_px
-    answers = [
-        turned(network(np.ascontiguousarray(turned(window, look))), look, back=True)[extra:, extra:]
+    changes = [
+        _within(
+            turned(network(np.ascontiguousarray(turned(window, look))), look, back=True), border - margin_px
+        )
         for look in range(looks)
     ]
-    result = answers[0] if looks == 1 else np.asarray(np.mean(answers, axis=0, dtype=np.float32))
-    # A grey picture went in as three equal planes; they come out nearly so.
-    result = result if image.ndim == 3 else result.mean(axis=2, dtype=np.float32)
-    whole_levels = result if result.dtype == np.uint8 else np.rint(result)
-    return np.asarray(whole_levels[:height, :width], np.uint8)
+    change = changes[0] if looks == 1 else np.mean(changes, axis=0, dtype=np.float32)
+    jpeg = _within(window, border)
+    if hold is not None:
+        change = hold(np.ascontiguousarray(change), jpeg)
+    if image.ndim == 2:
+        # A grey picture went in as three equal planes; their changes are nearly so.
+        jpeg, change = jpeg[:, :, 0], change.mean(axis=2)
+    return np.asarray(cv2.add(jpeg, change, dtype=cv2.CV_8U)[:height, :width], np.uint8)
 
 
-def turned(window: Image, look: int, *, back: bool = False) -> Image:
+def _within(picture: NDArray[Any], border: int) -> NDArray[Any]:
+    return picture[border : len(picture) - border, border : picture.shape[1] - border]
+
+
+def turned(window: NDArray[Any], look: int, *, back: bool = False) -> NDArray[Any]:
     """A view of `window` (h, w, 3), flipped and turned as number `look` 0..7 of the eight looks, or back from it."""
     window = window.transpose(1, 0, 2) if look & 4 and not back else window
     window = window[:: -1 if look & 1 else 1, :: -1 if look & 2 else 1]

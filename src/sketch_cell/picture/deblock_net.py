@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sketch_cell.picture.dct import MOST_CLIPPED, block_cosines, chroma_planes
+from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.weights import BETWEEN, in_rounds, margin_cells
 
 PARAMETERS = 57_987
@@ -32,6 +34,8 @@ class Layout:
     own, and what they find is added to the planes they were given (Tai, Yang, Liu, "Image super-resolution via deep
     recursive residual network", CVPR 2017): more depth and a wider field for as many parameters. Their biases are
     then no tables, and the last of them has as many planes as the first layer.
+    Where it `holds`, the last layer has gains in place of biases, one for each coefficient of a block:
+    see `picture.dct.held`.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Layout:
     dilations: tuple[int, ...]
     phases: tuple[int, ...]
     rounds: int = 1
+    holds: bool = False
 
     @property
     def planes(self) -> int:
@@ -52,6 +57,11 @@ class Layout:
         """Pixels lost on each side of a picture, because the convolutions are valid ones."""
         return self.unshuffle * margin_cells(self.kernels, self.dilations, self.rounds)
 
+    @property
+    def border_px(self) -> int:
+        """The margin in whole blocks."""
+        return -(-self.margin_px // BLOCK_PX) * BLOCK_PX
+
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Shapes of the layers' kernels (out, in, k, k) and biases (out, phases, phases), one bias of a round after
         the other."""
@@ -59,6 +69,8 @@ class Layout:
         runs = (1, self.rounds, self.rounds, self.rounds, 1)
         kernels = [(o, i, k, k) for o, i, k in zip(outputs, inputs, self.kernels, strict=True)]
         biases = [(r * o, p, p) for r, o, p in zip(runs, outputs, self.phases, strict=True)]
+        if self.holds:
+            del biases[-1]
         return [*kernels], [*biases]
 
 
@@ -67,7 +79,9 @@ REFERENCE = Layout("reference", 1, (3, 5, 5, 3, 5), (32, 32, 32, 16), (1, 1, 1, 
 # A quarter of the work per pixel; receptive field 34, which spans the 16-pixel blocks of 4:2:0 chroma.
 FAST = Layout("fast", 2, (3, 3, 3, 3, 3), (32, 47, 46, 40), (1, 2, 2, 2, 1), (4, 1, 1, 1, 1))
 # As many parameters, run as 14 convolutions; receptive field 58.
-FINE = Layout("fine", 2, (3, 3, 3, 3, 3), (42, 45, 39, 42), (1, 1, 1, 1, 1), (4, 1, 1, 1, 4), rounds=4)
+FINE = Layout(
+    "fine", 2, (3, 3, 3, 3, 3), (42, 45, 39, 42), (1, 1, 1, 1, 1), (4, 1, 1, 1, 1), rounds=4, holds=True
+)
 LAYOUTS = {layout.name: layout for layout in (FAST, FINE, REFERENCE)}
 
 Weights = list[tuple[Tensor, Tensor]]
@@ -88,12 +102,14 @@ class DeblockNet(nn.Module):
     def __init__(self, layout: Layout = FAST, sets: int = 1) -> None:
         super().__init__()
         kernels, biases = layout.shapes()
-        count = sum(math.prod(shape) for shape in (*kernels, *biases))
+        gains = (3, BLOCK_PX, BLOCK_PX) if layout.holds else (0,)
+        count = sum(math.prod(shape) for shape in (*kernels, *biases, gains))
         if count != PARAMETERS:
             raise ValueError(f"layout {layout.name} has {count} parameters, not {PARAMETERS}")
         self.layout, self.sets = layout, sets
         self.kernels = nn.ParameterList(torch.empty(sets, *shape) for shape in kernels)
         self.biases = nn.ParameterList(torch.zeros(sets, *shape) for shape in biases)
+        self.gains = nn.Parameter(torch.ones(sets, *gains))
         for kernel in self.kernels:
             nn.init.normal_(kernel, std=(2.0 / kernel[0, 0].numel()) ** 0.5)
         if layout.rounds > 1:
@@ -109,20 +125,23 @@ class DeblockNet(nn.Module):
     def weights(self, position: float = 0.0) -> Weights:
         """(kernel, bias) of each convolution in turn, mixed from the sets around `position` (0 .. sets - 1), the
         first kernel for whitened inputs."""
-        low = min(int(position), max(self.sets - 2, 0))
-        share = position - low
-        high = min(low + 1, self.sets - 1)
-        kernels, biases = (
-            [torch.lerp(part[low], part[high], share) for part in parts]
-            for parts in (self.kernels, self.biases)
-        )
+        kernels, biases = ([self._mixed(part, position) for part in p] for p in (self.kernels, self.biases))
         kernels[0] = (kernels[0].flatten(1) @ self.whiten).view_as(kernels[0])
+        if self.layout.holds:
+            biases.append(torch.zeros(self.layout.planes, 1, 1))
         return in_rounds(kernels, biases, self.layout.rounds)
 
-    def forward(self, picture: Tensor, position: float = 0.0) -> Tensor:
-        """Repair `picture` (B, 3, H, W) [levels 0..255, RGB]; returns (B, 3, H - 2 m, W - 2 m), m = margin_px.
+    def _mixed(self, part: Tensor, position: float) -> Tensor:
+        low = min(int(position), max(self.sets - 2, 0))
+        return torch.lerp(part[low], part[min(low + 1, self.sets - 1)], position - low)
 
-        H and W are multiples of 8 and the picture's origin is a block corner.
+    def forward(
+        self, picture: Tensor, position: float = 0.0, luma_table: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """Repair `picture` (B, 3, H, W) [levels 0..255, RGB]; returns (B, 3, H - 2 b, W - 2 b), b = border_px.
+
+        H and W are multiples of 8 and the picture's origin is a block corner. A layout that `holds` does so where the
+        file's `luma_table` (8, 8) is given.
         """
         cells = functional.pixel_unshuffle(picture, self.layout.unshuffle) - self.mean[:, None, None]
         # The whitened kernel takes small differences of large levels, for which bf16 is too coarse.
@@ -132,12 +151,16 @@ class DeblockNet(nn.Module):
         change = later_layers(first, others, self.layout.dilations, self.layout.rounds)
         with torch.autocast("cpu", enabled=False):
             change = torch.einsum("oi,bihw->bohw", self.colour, change.float())
-        margin = self.layout.margin_px
-        inner = picture[..., margin : picture.shape[-2] - margin, margin : picture.shape[-1] - margin]
-        return inner + functional.pixel_shuffle(change, self.layout.unshuffle)
+        border = self.layout.border_px
+        extra = border - self.layout.margin_px
+        change = _inner(functional.pixel_shuffle(change, self.layout.unshuffle), extra)
+        inner = _inner(picture, border)
+        if self.layout.holds and luma_table is not None:
+            change = held(change, inner, luma_table, self._mixed(self.gains, position))
+        return inner + change
 
     def folded(self, number: int) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """Kernels and biases of set `number` with both whitenings folded in: for raw levels."""
+        """Kernels and biases of the five layers of set `number` with both whitenings folded in: for raw levels."""
         kernels, biases = (
             [part[number].detach().double() for part in parts] for parts in (self.kernels, self.biases)
         )
@@ -145,7 +168,9 @@ class DeblockNet(nn.Module):
         kernels[0] = (kernels[0].flatten(1) @ whiten).view_as(kernels[0])
         biases[0] = biases[0] - torch.einsum("ojkl,j->o", kernels[0], mean)[:, None, None]
         kernels[-1] = torch.einsum("po,oikl->pikl", colour, kernels[-1])
-        biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1])
+        if self.layout.holds:
+            biases.append(torch.zeros(self.layout.planes, 1, 1))
+        biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1].double())
         return [k.float().numpy() for k in kernels], [b.float().numpy() for b in biases]
 
     def unfold(self, number: int, kernels: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]]) -> None:
@@ -157,9 +182,30 @@ class DeblockNet(nn.Module):
         ks[-1] = torch.einsum("op,pikl->oikl", torch.linalg.inv(colour), ks[-1])
         bs[-1] = torch.einsum("op,pyx->oyx", torch.linalg.inv(colour), bs[-1])
         with torch.no_grad():
-            for parts, values in ((self.kernels, ks), (self.biases, bs)):
+            for parts, values in ((self.kernels, ks), (self.biases, bs[: len(self.biases)])):
                 for part, value in zip(parts, values, strict=True):
                     part[number].copy_(value)
+
+
+def held(change: Tensor, jpeg: Tensor, luma_table: NDArray[np.int64], gains: Tensor) -> Tensor:
+    """`picture.dct.held` of each of several pictures (B, 3, H, W), with a gradient."""
+    cosines, to_planes, to_rgb = (torch.from_numpy(m) for m in (block_cosines(), *chroma_planes()))
+    rows = _blocks(change)
+    coefficients = torch.einsum("ij,pc,bncj->bnpi", cosines, to_planes, rows) * gains.flatten(1)
+    half_step = torch.from_numpy(luma_table).flatten().float() / 2
+    luma, chroma = coefficients.split([1, 2], dim=2)
+    kept = torch.cat([half_step * torch.tanh(luma / half_step), chroma], dim=2)
+    levels = _blocks(jpeg)
+    is_clipped = ((levels == 0) | (levels == 255)).any(dim=2).sum(dim=2) > MOST_CLIPPED
+    rows = torch.where(
+        is_clipped[..., None, None], rows, torch.einsum("ij,cp,bnpi->bncj", cosines, to_rgb, kept)
+    )
+    return functional.fold(rows.flatten(2).mT, change.shape[-2:], BLOCK_PX, stride=BLOCK_PX)
+
+
+def _blocks(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) -> (B, blocks, 3, 64)."""
+    return functional.unfold(pictures, BLOCK_PX, stride=BLOCK_PX).mT.unflatten(2, (3, -1))
 
 
 def later_layers(planes: Tensor, weights: Weights, dilations: tuple[int, ...], rounds: int) -> Tensor:
@@ -171,13 +217,13 @@ def later_layers(planes: Tensor, weights: Weights, dilations: tuple[int, ...], r
         found = planes
         for layer in BETWEEN:
             found = convolved(functional.relu(found), *weights[3 * turn + layer - 1], dilations[layer])
-        planes = found if rounds == 1 else found + _inner(planes, found.shape)
+        planes = found if rounds == 1 else found + _inner(planes, (planes.shape[-1] - found.shape[-1]) // 2)
     return convolved(functional.relu(planes), *weights[-1], dilations[-1])
 
 
-def _inner(planes: Tensor, size: torch.Size) -> Tensor:
-    top, left = ((a - b) // 2 for a, b in zip(planes.shape[-2:], size[-2:], strict=True))
-    return planes[..., top : top + size[-2], left : left + size[-1]]
+def _inner(planes: Tensor, border: int) -> Tensor:
+    height, width = planes.shape[-2:]
+    return planes[..., border : height - border, border : width - border]
 
 
 def convolved(planes: Tensor, kernel: Tensor, bias: Tensor, dilation: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,10 @@ def _diagonal_then_way(place: int) -> tuple[int, int]:
 
 # Natural position of the n-th coefficient in a JPEG's zigzag order.
 ZIGZAG = np.array(sorted(range(64), key=_diagonal_then_way), dtype=np.int64)
+
+# How far a photo's coefficient of the first frequency strays from zero. With 60, tables flatter or steeper than the
+# standard's get nearly the strength at which the networks repair them best.
+USUAL_LEVELS = 60.0
 
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, QUANTISATION = 0xD8, 0xD9, 0xDA, 0xDB
 # SOF markers; the gaps are DHT, JPG and DAC.
@@ -224,20 +229,42 @@ def standard_luma_table(quality: int) -> NDArray[np.int64]:
 
 
 def nearest_quality(table: NDArray[np.int64]) -> int:
-    """The quality 1..100 whose standard luma table is nearest to `table` (8, 8), by ratio of the entries."""
-    misses = [float(np.abs(np.log(table / standard_luma_table(q))).sum()) for q in range(1, 101)]
-    return 1 + int(np.argmin(misses))
+    """The quality 1..100 whose standard luma table costs a photo as much as `table` (8, 8)."""
+    return 1 + int(np.argmin(np.abs(_standard_losses() - usual_loss(table))))
+
+
+def usual_loss(table: NDArray[np.int64]) -> float:
+    """What rounding to a luma table (8, 8) costs a usual photo: log2 of its mean squared error [levels^2].
+
+    A photo's power falls with the square of frequency (Field, "Relations between the statistics of natural images and
+    the response properties of cortical cells", JOSA A 4(12), 1987). A coefficient loses a twelfth of the step's square,
+    or all that it has, where that is less.
+    """
+    rows, columns = np.indices(table.shape)
+    power = USUAL_LEVELS**2 / np.maximum(rows**2 + columns**2, 0.5)
+    rounding = table.astype(np.float64) ** 2 / 12
+    return float(np.log2(np.mean(power * rounding / (power + rounding))))
+
+
+@cache
+def _standard_losses() -> NDArray[np.float64]:
+    return np.array([usual_loss(standard_luma_table(q)) for q in range(1, 101)])
+
+
+@cache
+def _standard_strengths() -> NDArray[np.float64]:
+    return np.array([strength_of_quality(q) for q in range(1, 101)])
 
 
 def table_strength(table: NDArray[np.int64]) -> float:
-    """How coarse a luma table (8, 8) is: log2 of its ratio to the standard table, 0 at quality 50.
+    """How coarse a luma table (8, 8) is: `strength_of_quality` of the standard table that costs a photo as much."""
+    return float(np.interp(-usual_loss(table), -_standard_losses(), _standard_strengths()))
+
+
+def strength_of_quality(quality: int) -> float:
+    """How coarse the standard table at `quality` 1-100 is: log2 of its ratio to that of quality 50.
 
     Only the ten lowest frequencies count: the others reach the format's ceiling of 255 at low quality.
     """
     low = ZIGZAG[:10]
-    return float(np.log2(table.flat[low].mean() / STANDARD_LUMA.flat[low].mean()))
-
-
-def strength_of_quality(quality: int) -> float:
-    """`table_strength` of the standard table at `quality` 1-100."""
-    return table_strength(standard_luma_table(quality))
+    return float(np.log2(standard_luma_table(quality).flat[low].mean() / STANDARD_LUMA.flat[low].mean()))

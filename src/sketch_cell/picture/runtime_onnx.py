@@ -26,8 +26,9 @@ from sketch_cell.picture.weights import (
 Window = NDArray[np.uint8]
 
 
-def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Callable[[Window], Window]:
-    """The network with these arrays as a function of one window (h, w, 3) -> (h - 2 m, w - 2 m, 3) uint8."""
+def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Callable[[Window], Floats]:
+    """The network with these arrays as a function of one window (h, w, 3) -> its change (h - 2 m, w - 2 m, 3) [levels],
+    not held yet."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # A node waits between pictures; its threads must not spin meanwhile.
@@ -44,8 +45,8 @@ def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Cal
     def tables(size: tuple[int, ...]) -> dict[str, Floats]:
         return {f"table{n}": table for n, table in whole_tables(arrays, size, sets).items()}
 
-    def run(window: Window, _held: object = held) -> Window:
-        return np.asarray(session.run(None, {"window": window, **tables(window.shape)})[0], np.uint8)
+    def run(window: Window, _held: object = held) -> Floats:
+        return np.asarray(session.run(None, {"window": window, **tables(window.shape)})[0])
 
     return run
 
@@ -66,19 +67,15 @@ def write_graph(path: Path, sets: WeightSets) -> None:
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    arrays, margin_px, dilations = padded(sets.at(0.0)), sets.margin_px, dilations_run(sets)
+    arrays, dilations = padded(sets.at(0.0)), dilations_run(sets)
     cut = sum(dilations[n] * (arrays[2 * n].shape[-1] - 1) // 2 for n in BETWEEN)
-    constants = {
-        "starts": np.array([margin_px, margin_px]),
-        "ends": np.array([-margin_px, -margin_px]),
-        "axes": np.array([2, 3]),
-        "first": np.array([0]),
-        "half": np.array(0.5, np.float32),
-        "low": np.array(0, np.float32),
-        "high": np.array(255, np.float32),
-    }
+    constants = {"first": np.array([0])}
     if sets.rounds > 1:
-        constants |= {"round_starts": np.array([cut, cut]), "round_ends": np.array([-cut, -cut])}
+        constants |= {
+            "starts": np.array([cut, cut]),
+            "ends": np.array([-cut, -cut]),
+            "axes": np.array([2, 3]),
+        }
     nodes = [
         helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["levels"], ["levels_by_plane"], perm=[2, 0, 1]),
@@ -107,20 +104,15 @@ def write_graph(path: Path, sets: WeightSets) -> None:
             found = convolution(3 * turn + layer, active(found))
         if sets.rounds > 1:
             given = f"given{turn}"
-            nodes.append(helper.make_node("Slice", [planes, "round_starts", "round_ends", "axes"], [given]))
+            nodes.append(helper.make_node("Slice", [planes, "starts", "ends", "axes"], [given]))
             nodes.append(helper.make_node("Add", [found, given], [f"round{turn}"]))
             found = f"round{turn}"
         planes = found
     planes = convolution(len(dilations) - 1, active(planes))
     nodes += [
-        helper.make_node("DepthToSpace", [planes], ["change"], blocksize=sets.unshuffle, mode="CRD"),
-        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["inner"]),
-        helper.make_node("Add", ["inner", "change"], ["changed"]),
-        helper.make_node("Clip", ["changed", "low", "high"], ["clipped"]),
-        helper.make_node("Add", ["clipped", "half"], ["raised"]),
-        helper.make_node("Cast", ["raised"], ["bytes"], to=TensorProto.UINT8),
-        helper.make_node("Squeeze", ["bytes", "first"], ["single"]),
-        helper.make_node("Transpose", ["single"], ["repaired"], perm=[1, 2, 0]),
+        helper.make_node("DepthToSpace", [planes], ["change_by_plane"], blocksize=sets.unshuffle, mode="CRD"),
+        helper.make_node("Squeeze", ["change_by_plane", "first"], ["single"]),
+        helper.make_node("Transpose", ["single"], ["change"], perm=[1, 2, 0]),
     ]
     graph = helper.make_graph(
         nodes,
@@ -135,7 +127,7 @@ def write_graph(path: Path, sets: WeightSets) -> None:
                 if has_table(bias)
             ),
         ],
-        [helper.make_tensor_value_info("repaired", TensorProto.UINT8, ["inner_height", "inner_width", 3])],
+        [helper.make_tensor_value_info("change", TensorProto.FLOAT, ["inner_height", "inner_width", 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()]
         + [_named_only(name, value) for name, value in graph_values(arrays).items()],
     )

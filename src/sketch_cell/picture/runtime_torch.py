@@ -23,9 +23,9 @@ def has_bf16(units: tuple[str, ...] = ("amx_tile", "avx512_bf16")) -> bool:
     return any(getattr(torch.cpu, f"_is_{unit}_supported", bool)() for unit in units)
 
 
-def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window]:
-    """The network with these arrays as a function of one window (h, w, 3) -> (h - 2 m, w - 2 m, 3) uint8."""
-    margin = sets.margin_px
+def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Floats]:
+    """The network with these arrays as a function of one window (h, w, 3) -> its change (h - 2 m, w - 2 m, 3) [levels],
+    not held yet."""
     kernels = [
         torch.from_numpy(part).contiguous(memory_format=torch.channels_last)
         for part in (pixels_of_cells(arrays[0]), *arrays[2::2])
@@ -39,7 +39,7 @@ def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window
             parts[n] = torch.from_numpy(table).contiguous(memory_format=torch.channels_last)[0]
         return parts
 
-    def run(window: Window) -> Window:
+    def run(window: Window) -> Floats:
         first, *later = biases(window.shape)
         with torch.inference_mode():
             # (h, w, 3) bytes are a channels-last picture already.
@@ -50,8 +50,6 @@ def network(sets: WeightSets, arrays: list[Floats]) -> Callable[[Window], Window
                 weights = list(zip(kernels[1:], later, strict=True))
                 planes = later_layers(planes, weights, sets.dilations, sets.rounds)
             change = functional.pixel_shuffle(planes, sets.unshuffle).float()
-            inner = picture[..., margin:-margin, margin:-margin]
-            levels = change.add_(inner).round_().clamp_(0, 255).to(torch.uint8)
-            return np.asarray(levels[0].permute(1, 2, 0).numpy(), np.uint8)
+            return np.asarray(change[0].permute(1, 2, 0).numpy())
 
     return run

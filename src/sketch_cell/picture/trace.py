@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sketch_cell.picture.jpeg import ZIGZAG, standard_luma_table, strength_of_quality, table_strength
+from sketch_cell.picture.dct import cosines
+from sketch_cell.picture.jpeg import ZIGZAG, standard_luma_table, table_strength
 from sketch_cell.picture.quality import LUMA
 
 Image = NDArray[np.uint8]
@@ -51,8 +52,8 @@ def traced_jpeg(image: Image, luma_table: NDArray[np.int64] | None = None) -> Tr
     """
     qualities, least = QUALITIES, LEAST_AGREEMENT
     if luma_table is not None:
-        coarser = table_strength(luma_table) + LEAST_STRONGER
-        qualities = np.array([q for q in QUALITIES if strength_of_quality(int(q)) > coarser], np.int64)
+        coarser = 2**LEAST_STRONGER * luma_table.flat[LOW].mean()
+        qualities = np.array([q for q, steps in _steps().items() if steps.mean() > coarser], np.int64)
         least = LEAST_AGREEMENT_WITHIN
     traces = [_trace(image, (0, 0), qualities, least)]
     corner = _shifted_corner(image, qualities)
@@ -92,7 +93,7 @@ def _shifted_coefficients(image: Image) -> NDArray[np.float32]:
     # One product per axis gives the mean and the first cosine of each of the eight places in a window.
     places = np.zeros((BLOCK, 2, 2 * BLOCK - 1), np.float32)
     for place in range(BLOCK):
-        places[place, :, place : place + BLOCK] = _cosines()[:2]
+        places[place, :, place : place + BLOCK] = cosines()[:2]
     sums = np.einsum("ykr,nrc,xlc->yxnkl", places, luma, places, optimize=True)
     return np.ascontiguousarray(
         sums[..., SHIFTED[0], SHIFTED[1]].reshape(BLOCK * BLOCK, len(luma), len(SHIFTED[0]))
@@ -113,7 +114,7 @@ def _low_coefficients(image: Image) -> NDArray[np.float32] | None:
     luma = _blocks(image, BLOCK, MOST_BLOCKS)
     if not len(luma):
         return None
-    dct = _cosines()
+    dct = cosines()
     return np.asarray((dct @ luma @ dct.T).reshape(len(luma), 64)[:, LOW], np.float32)
 
 
@@ -129,15 +130,6 @@ def _blocks(image: Image, size: int, most: int) -> NDArray[np.float32]:
     if image.ndim == 3:
         squares = squares @ np.array(LUMA, np.float32)
     return np.asarray(squares, np.float32)
-
-
-@cache
-def _cosines() -> NDArray[np.float32]:
-    """The orthonormal 8-point DCT-II, one basis function per row."""
-    row = np.arange(BLOCK)[:, None]
-    matrix = np.cos(np.pi * row * (2 * np.arange(BLOCK) + 1) / (2 * BLOCK)) / 2
-    matrix[0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
 
 
 @cache

@@ -28,8 +28,8 @@ from torch.nn import functional
 
 from sketch_cell.files import whole_file
 from sketch_cell.picture.deblock_net import LAYOUTS, DeblockNet, Layout, planes_of
-from sketch_cell.picture.jpeg import strength_of_quality
-from sketch_cell.picture.quality import BLOCK_PX, matlab_luma
+from sketch_cell.picture.jpeg import standard_luma_table, strength_of_quality
+from sketch_cell.picture.quality import matlab_luma
 from sketch_cell.picture.runtime_torch import has_bf16
 from sketch_cell.picture.train_data import KINDS, Batch, Crops, Damage, check_sources, damaged, prepare
 from sketch_cell.picture.train_export import export
@@ -142,13 +142,11 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
     for group in state.biases.param_groups:
         group["lr"] = rate
     jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
-    margin = state.net.layout.margin_px
-    inner = (..., slice(margin, -margin), slice(margin, -margin))
-    # From a block corner on, for the blocking effect.
-    whole_blocks = (..., slice(-margin % BLOCK_PX, None), slice(-margin % BLOCK_PX, None))
+    border, quality = state.net.layout.border_px, int(batch.quality[0])
+    table = standard_luma_table(quality) if stage.parent else None
     with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(state.net.layout)):
-        repaired = state.net(jpeg, position_of(int(batch.quality[0]), state.net.sets))
-    repaired, jpeg, clean = (part[whole_blocks] for part in (repaired, jpeg[inner], clean[inner]))
+        repaired = state.net(jpeg, position_of(quality, state.net.sets), table)
+    jpeg, clean = (part[..., border:-border, border:-border] for part in (jpeg, clean))
     usual, share = usual[torch.from_numpy(batch.quality)], BLOCKING_SHARES[state.net.layout.name]
     loss = relative_loss(repaired, jpeg, clean, usual, share)
     state.net.zero_grad(set_to_none=False)
@@ -171,6 +169,8 @@ def _start(stage: Stage, folder: Path, options: argparse.Namespace) -> tuple[Sta
         shipped = load_weights(stage.name, options.layout)
         for number in range(stage.sets):
             net.unfold(number, [k[number] for k in shipped.kernels], [b[number] for b in shipped.biases])
+        if shipped.gains is not None:
+            net.gains.data.copy_(torch.from_numpy(shipped.gains))
     elif stage.parent:
         saved = torch.load(folder / f"{stage.parent}.pt", weights_only=True)
         values, usual = saved["average"], saved["usual"]
@@ -178,7 +178,7 @@ def _start(stage: Stage, folder: Path, options: argparse.Namespace) -> tuple[Sta
             value.copy_(values[name])
     else:
         usual = measure(Crops(folder / "data"), options.seed, net)
-    biases = torch.optim.Adam(net.biases, lr=stage.rate, betas=(0.9, 0.99))
+    biases = torch.optim.Adam([*net.biases, net.gains], lr=stage.rate, betas=(0.9, 0.99))
     state = State(net, copy.deepcopy(net), Muon(list(net.kernels)), biases)
     path = folder / f"{stage.name}.pt"
     if path.exists():
@@ -225,20 +225,21 @@ def validation_gains(net: DeblockNet, pictures: list[NDArray[np.uint8]]) -> Iter
             for picture in pictures:
                 clean = np.repeat(matlab_luma(picture)[:, :, None], 3, axis=2) if kind == "grey" else picture
                 jpeg = damaged(clean, quality, grey=kind == "grey")
-                repaired = repair_whole(net, jpeg, position_of(quality, net.sets))
+                repaired = repair_whole(net, jpeg, quality)
                 errors = [np.square(p.astype(np.float64) - clean).mean() for p in (jpeg, repaired)]
                 gains.append(10 * math.log10(errors[0] / errors[1]))
             yield kind, quality, float(np.mean(gains))
 
 
-def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], position: float) -> NDArray[np.uint8]:
+def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """Repair one picture (H, W, 3) in one piece, without tiles; for validation."""
     height, width = jpeg.shape[:2]
-    pad = -(-net.layout.margin_px // 16) * 16
-    extra = pad - net.layout.margin_px
+    table = standard_luma_table(quality) if net.sets > 1 else None
+    pad = -(-net.layout.border_px // 16) * 16
+    extra = pad - net.layout.border_px
     around = np.pad(jpeg, ((pad, pad + -height % 16), (pad, pad + -width % 16), (0, 0)), mode="symmetric")
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        planes = net(planes_of(around[None]), position)[0]
+        planes = net(planes_of(around[None]), position_of(quality, net.sets), table)[0]
     levels = planes[:, extra : extra + height, extra : extra + width].permute(1, 2, 0)
     return np.clip(np.rint(levels.numpy()), 0, 255).astype(np.uint8)
 

@@ -29,6 +29,7 @@ def export(folder: Path, target: Path) -> None:
             net.layout.dilations,
             net.layout.unshuffle,
             net.layout.rounds,
+            net.gains.detach().numpy() if net.layout.holds else None,
         )
         write_weights(target / f"{net.layout.name}_{kind}.npz", sets)
         if kind == "blind":

@@ -34,7 +34,8 @@ class WeightSets:
 
     `kernels` and `biases` of the five layers have the sets along their first axis and work on raw levels
     (whitening is folded in); the three layers between run `rounds` times, with one bias after the other. `strengths`
-    (K,) is what each set was trained for.
+    (K,) is what each set was trained for; `gains` (K, 3, 8, 8) are those of `picture.dct.held`, where the last layer
+    has such in place of biases (which are zeros then).
     """
 
     kernels: tuple[Floats, ...]
@@ -43,6 +44,7 @@ class WeightSets:
     dilations: tuple[int, ...]
     unshuffle: int
     rounds: int = 1
+    gains: Floats | None = None
 
     @property
     def margin_px(self) -> int:
@@ -58,14 +60,21 @@ class WeightSets:
     def at(self, position: float) -> list[Floats]:
         """The network at `position`, mixed from the two sets around it: kernel, bias, kernel, bias ... in the order in
         which the convolutions run."""
-        low = min(int(position), len(self.strengths) - 1)
-        high = min(low + 1, len(self.strengths) - 1)
-        share = np.float32(position - low)
         kernels, biases = (
-            [part[low] + share * (part[high] - part[low]) for part in parts]
-            for parts in (self.kernels, self.biases)
+            [_mixed(part, position) for part in parts] for parts in (self.kernels, self.biases)
         )
         return [part for pair in in_rounds(kernels, biases, self.rounds) for part in pair]
+
+    def gains_at(self, position: float) -> Floats | None:
+        """The gains (3, 8, 8) at `position`, where there are any."""
+        return None if self.gains is None else _mixed(self.gains, position)
+
+
+def _mixed(part: Floats, position: float) -> Floats:
+    low = min(int(position), len(part) - 1)
+    return np.asarray(
+        part[low] + np.float32(position - low) * (part[min(low + 1, len(part) - 1)] - part[low])
+    )
 
 
 def in_rounds(kernels: Sequence[Part], biases: Sequence[Part], rounds: int) -> list[tuple[Part, Part]]:
@@ -97,13 +106,16 @@ def read_weights(path: Path) -> WeightSets:
         )
         dilations = tuple(int(d) for d in content["dilations"])
         unshuffle, rounds = int(content["unshuffle"]), int(content.get("rounds", 1))
-        return WeightSets(kernels, biases, content["strengths"], dilations, unshuffle, rounds)
+        gains = content.get("gains")
+        return WeightSets(kernels, biases, content["strengths"], dilations, unshuffle, rounds, gains)
 
 
 def write_weights(path: Path, sets: WeightSets) -> None:
     """Write sets of weights as one compressed file."""
     content: dict[str, Any] = {f"layer{n}_kernel": kernel for n, kernel in enumerate(sets.kernels)}
     content |= {f"layer{n}_bias": bias for n, bias in enumerate(sets.biases)}
+    if sets.gains is not None:
+        content["gains"] = sets.gains
     with path.open("wb") as file:
         np.savez_compressed(
             file,
