@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "weights"
 KINDS = ("blind", "grey", "colour")
 NETWORKS = ("fast", "fine")
 # JPEG qualities at which `fine` comes closer to the original than `fast`; its other sets are not trained enough yet.
-FINE_QUALITIES = {"grey": (8, 75), "colour": (11, 75)}
+FINE_QUALITIES = {"grey": (6, 90), "colour": (9, 75)}
 # The layers of five that may run in rounds.
 BETWEEN = (1, 2, 3)
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
