@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -54,7 +53,7 @@ def held(
     """
     to_planes, to_rgb = chroma_planes()
     half_step = luma_table.ravel().astype(np.float32) / 2
-    is_whole = ~_is_clipped(jpeg)
+    is_whole = ~_is_clipped(jpeg)[:, :, None]
     planes = cv2.transform(change, to_planes)
     corrections = np.zeros_like(planes)
     for n in range(1 if gains is None else 3):
@@ -62,24 +61,33 @@ def held(
         after = before if gains is None else before * gains[n].ravel()
         if n == 0:
             after = half_step * np.tanh(after / half_step)
-        correction = np.where(is_whole[:, None], after - before, np.float32(0)) @ block_cosines()
-        corrections[:, :, n] = _plane(correction, planes.shape)
-    return np.asarray(change + cv2.transform(corrections, to_rgb))
+        correction = np.where(is_whole, after - before, np.float32(0)) @ block_cosines()
+        corrections[:, :, n] = _plane(correction)
+    return np.asarray(cv2.add(change, cv2.transform(corrections, to_rgb)))
 
 
 def _is_clipped(jpeg: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether a block (blocks,) has more than `MOST_CLIPPED` pixels of a level of 0 or 255."""
+    """Whether a block (rows, columns) has more than `MOST_CLIPPED` pixels of a level of 0 or 255."""
     # 0 - 1 is 255 in bytes.
-    extreme = np.asarray((jpeg - np.uint8(1) >= 254).any(axis=2))
-    return np.asarray(_blocks(extreme).sum(axis=1) > MOST_CLIPPED)
+    red, green, blue = cv2.split(jpeg - np.uint8(1))
+    extreme = cv2.max(red, cv2.max(green, blue)) >= 254
+    size = (jpeg.shape[1] // BLOCK_PX, jpeg.shape[0] // BLOCK_PX)
+    shares = cv2.resize(extreme.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(shares > MOST_CLIPPED / BLOCK_PX**2)
 
 
-def _blocks(plane: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) -> (blocks, 64)."""
+def _blocks(plane: Floats) -> Floats:
+    """(H, W) -> (rows, columns, 64).
+
+    A product of 64 x 64 with a row of at most 64 blocks is small enough for OpenBLAS to take it on one thread. After a
+    larger one its other threads would spin on for milliseconds, in the way of the network's.
+    """
     rows, columns = (length // BLOCK_PX for length in plane.shape)
-    return plane.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2).reshape(-1, BLOCK_PX**2)
+    split = plane.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2)
+    return np.ascontiguousarray(split).reshape(rows, columns, -1)
 
 
-def _plane(blocks: Floats, shape: tuple[int, ...]) -> Floats:
-    rows, columns = (length // BLOCK_PX for length in shape[:2])
-    return blocks.reshape(rows, columns, BLOCK_PX, BLOCK_PX).swapaxes(1, 2).reshape(shape[:2])
+def _plane(blocks: Floats) -> Floats:
+    rows, columns = blocks.shape[:2]
+    split = blocks.reshape(rows, columns, BLOCK_PX, BLOCK_PX).swapaxes(1, 2)
+    return split.reshape(rows * BLOCK_PX, columns * BLOCK_PX)
