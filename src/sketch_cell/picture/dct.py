@@ -39,13 +39,11 @@ def chroma_planes() -> tuple[Floats, Floats]:
     return np.asarray(forth, np.float32), np.asarray(np.linalg.inv(forth), np.float32)
 
 
-def held(
-    change: Floats, jpeg: NDArray[np.uint8], luma_table: NDArray[np.int64], gains: Floats | None
-) -> Floats:
+def held(change: Floats, jpeg: NDArray[np.uint8], luma_table: NDArray[np.int64], gains: Floats) -> Floats:
     """`change` (H, W, 3) [levels of RGB] to a decoded `jpeg`, as far as the file allows it; both of whole blocks.
 
     Each coefficient of the change counts as much as the network is right about it: its gain in `gains` (3, 8, 8), of
-    luma and both chroma planes; None stands for ones. And a coefficient of luma can have lost no more than half a step
+    luma and both chroma planes. And a coefficient of luma can have lost no more than half a step
     of `luma_table` (8, 8) when it was rounded (Zakhor, "Iterative procedures for reduction of blocking effects in
     transform image coding", IEEE TCSVT 1992); a hyperbolic tangent keeps the change within. Blocks with more than
     `MOST_CLIPPED` pixels of a level of 0 or 255 are left as they are: what the decoder clipped there is not what the
@@ -55,10 +53,10 @@ def held(
     half_step = luma_table.ravel().astype(np.float32) / 2
     is_whole = ~_is_clipped(jpeg)[:, :, None]
     planes = cv2.transform(change, to_planes)
-    corrections = np.zeros_like(planes)
-    for n in range(1 if gains is None else 3):
+    corrections = np.empty_like(planes)
+    for n in range(3):
         before = _blocks(planes[:, :, n]) @ block_cosines().T
-        after = before if gains is None else before * gains[n].ravel()
+        after = before * gains[n].ravel()
         if n == 0:
             after = half_step * np.tanh(after / half_step)
         correction = np.where(is_whole, after - before, np.float32(0)) @ block_cosines()

@@ -97,9 +97,9 @@ class Deblocker:
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, layout, sets, position)
-        hold = None
-        if luma_table is not None:
-            hold = partial(held, luma_table=luma_table, gains=sets.gains_at(position))
+        gains, hold = sets.gains_at(position), None
+        if luma_table is not None and gains is not None:
+            hold = partial(held, luma_table=luma_table, gains=gains)
         repaired = np.empty_like(image)
         for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX):
             tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks, hold)
