@@ -47,10 +47,10 @@ SPP_TRIALS = 2
 Method = Callable[[bytes, np.ndarray], np.ndarray]
 
 
-def encoded(picture: np.ndarray, jpeg_quality: int) -> bytes:
+def encoded(picture: np.ndarray, jpeg_quality: int = -1, **options: object) -> bytes:
     """A baseline JPEG of Pillow (4:2:0 where there is colour)."""
     buffer = io.BytesIO()
-    PIL.Image.fromarray(picture).save(buffer, "JPEG", quality=jpeg_quality)
+    PIL.Image.fromarray(picture).save(buffer, "JPEG", quality=jpeg_quality, **options)
     return buffer.getvalue()
 
 
@@ -190,10 +190,9 @@ def other_tables(greys: list[np.ndarray], deblocker: Deblocker) -> list[str]:
             table = np.clip(np.rint(steps), 1, 255).astype(int)
             before, after = [], []
             for grey in greys:
-                buffer = io.BytesIO()
-                PIL.Image.fromarray(grey).save(buffer, "JPEG", qtables=[table.ravel().tolist()])
-                before.append(psnr(decoded(buffer.getvalue()), grey))
-                after.append(psnr(repair_file_bytes(buffer.getvalue(), deblocker), grey))
+                data = encoded(grey, qtables=[table.ravel().tolist()])
+                before.append(psnr(decoded(data), grey))
+                after.append(psnr(repair_file_bytes(data, deblocker), grey))
             cells.append(f"{np.mean(before):.2f} ({np.mean(after) - np.mean(before):+.2f})")
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
     return rows

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from sketch_cell.errors import InputError
 from sketch_cell.picture.dct import held
 from sketch_cell.picture.jpeg import strength_of_quality, table_strength
-from sketch_cell.picture.quality import BLOCK_PX
 from sketch_cell.picture.trace import traced_jpeg
-from sketch_cell.picture.weights import FINE_QUALITIES, NETWORKS, Floats, WeightSets, load_weights, padded
+from sketch_cell.picture.weights import (
+    FINE_QUALITIES,
+    NETWORKS,
+    Floats,
+    WeightSets,
+    border_px,
+    load_weights,
+    padded,
+)
 
 Image = NDArray[np.uint8]
 Network = Callable[[Image], Floats]
@@ -178,7 +185,7 @@ def _repair_tile(
     hold: Hold | None,
 ) -> Image:
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    border = -(-margin_px // BLOCK_PX) * BLOCK_PX
+    border = border_px(margin_px)
     window = window_of(image, rows, columns, border)
     window = window if window.ndim == 3 else np.repeat(window[:, :, None], 3, axis=2)
     changes = [
@@ -187,10 +194,10 @@ def _repair_tile(
         )
         for look in range(looks)
     ]
-    change = changes[0] if looks == 1 else np.mean(changes, axis=0, dtype=np.float32)
+    change = changes[0] if looks == 1 else np.asarray(np.mean(changes, axis=0, dtype=np.float32))
     jpeg = _within(window, border)
     if hold is not None:
-        change = hold(np.ascontiguousarray(change), jpeg)
+        change = hold(change, jpeg)
     if image.ndim == 2:
         # A grey picture went in as three equal planes; their changes are nearly so.
         jpeg, change = jpeg[:, :, 0], change.mean(axis=2)

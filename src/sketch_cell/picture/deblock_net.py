@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from sketch_cell.picture.dct import MOST_CLIPPED, block_cosines, chroma_planes
 from sketch_cell.picture.quality import BLOCK_PX
-from sketch_cell.picture.weights import BETWEEN, in_rounds, margin_cells
+from sketch_cell.picture.weights import BETWEEN, border_px, in_rounds, margin_cells, mixed
 
 PARAMETERS = 57_987
 
@@ -60,7 +60,7 @@ class Layout:
     @property
     def border_px(self) -> int:
         """The margin in whole blocks."""
-        return -(-self.margin_px // BLOCK_PX) * BLOCK_PX
+        return border_px(self.margin_px)
 
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """Shapes of the layers' kernels (out, in, k, k) and biases (out, phases, phases), one bias of a round after
@@ -125,15 +125,13 @@ class DeblockNet(nn.Module):
     def weights(self, position: float = 0.0) -> Weights:
         """(kernel, bias) of each convolution in turn, mixed from the sets around `position` (0 .. sets - 1), the
         first kernel for whitened inputs."""
-        kernels, biases = ([self._mixed(part, position) for part in p] for p in (self.kernels, self.biases))
+        kernels, biases = ([mixed(part, position) for part in p] for p in (self.kernels, self.biases))
         kernels[0] = (kernels[0].flatten(1) @ self.whiten).view_as(kernels[0])
-        if self.layout.holds:
-            biases.append(torch.zeros(self.layout.planes, 1, 1))
-        return in_rounds(kernels, biases, self.layout.rounds)
+        return in_rounds(kernels, self._of_five(biases), self.layout.rounds)
 
-    def _mixed(self, part: Tensor, position: float) -> Tensor:
-        low = min(int(position), max(self.sets - 2, 0))
-        return torch.lerp(part[low], part[min(low + 1, self.sets - 1)], position - low)
+    def _of_five(self, biases: list[Tensor]) -> list[Tensor]:
+        """The biases of all five layers: zeros for the last one's, where it has gains instead."""
+        return [*biases, biases[0].new_zeros(self.layout.planes, 1, 1)] if self.layout.holds else biases
 
     def forward(
         self, picture: Tensor, position: float = 0.0, luma_table: NDArray[np.int64] | None = None
@@ -156,7 +154,7 @@ class DeblockNet(nn.Module):
         change = _inner(functional.pixel_shuffle(change, self.layout.unshuffle), extra)
         inner = _inner(picture, border)
         if self.layout.holds and luma_table is not None:
-            change = held(change, inner, luma_table, self._mixed(self.gains, position))
+            change = held(change, inner, luma_table, mixed(self.gains, position))
         return inner + change
 
     def folded(self, number: int) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
@@ -168,9 +166,8 @@ class DeblockNet(nn.Module):
         kernels[0] = (kernels[0].flatten(1) @ whiten).view_as(kernels[0])
         biases[0] = biases[0] - torch.einsum("ojkl,j->o", kernels[0], mean)[:, None, None]
         kernels[-1] = torch.einsum("po,oikl->pikl", colour, kernels[-1])
-        if self.layout.holds:
-            biases.append(torch.zeros(self.layout.planes, 1, 1))
-        biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1].double())
+        biases = self._of_five(biases)
+        biases[-1] = torch.einsum("po,oyx->pyx", colour, biases[-1])
         return [k.float().numpy() for k in kernels], [b.float().numpy() for b in biases]
 
     def unfold(self, number: int, kernels: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]]) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sketch_cell.picture.quality import BLOCK_PX
 
 FOLDER = Path(__file__).parent / "weights"
 # For pictures without a table; for grey JPEGs, whose three planes are one; and for JPEGs in colour.
@@ -60,21 +62,18 @@ class WeightSets:
     def at(self, position: float) -> list[Floats]:
         """The network at `position`, mixed from the two sets around it: kernel, bias, kernel, bias ... in the order in
         which the convolutions run."""
-        kernels, biases = (
-            [_mixed(part, position) for part in parts] for parts in (self.kernels, self.biases)
-        )
+        kernels, biases = ([mixed(part, position) for part in parts] for parts in (self.kernels, self.biases))
         return [part for pair in in_rounds(kernels, biases, self.rounds) for part in pair]
 
     def gains_at(self, position: float) -> Floats | None:
         """The gains (3, 8, 8) at `position`, where there are any."""
-        return None if self.gains is None else _mixed(self.gains, position)
+        return None if self.gains is None else mixed(self.gains, position)
 
 
-def _mixed(part: Floats, position: float) -> Floats:
+def mixed(part: Part, position: float) -> Part:
+    """What lies at `position` (0 .. K - 1) in a straight line between the two of K sets around it."""
     low = min(int(position), len(part) - 1)
-    return np.asarray(
-        part[low] + np.float32(position - low) * (part[min(low + 1, len(part) - 1)] - part[low])
-    )
+    return cast(Part, part[low] + (position - low) * (part[min(low + 1, len(part) - 1)] - part[low]))
 
 
 def in_rounds(kernels: Sequence[Part], biases: Sequence[Part], rounds: int) -> list[tuple[Part, Part]]:
@@ -90,6 +89,11 @@ def margin_cells(sizes: tuple[int, ...], dilations: tuple[int, ...], rounds: int
     """Cells that the convolutions together take from each side, being valid ones."""
     first, *between, last = (d * (size - 1) // 2 for size, d in zip(sizes, dilations, strict=True))
     return first + rounds * sum(between) + last
+
+
+def border_px(margin_px: int) -> int:
+    """The margin in whole blocks of a JPEG."""
+    return -(-margin_px // BLOCK_PX) * BLOCK_PX
 
 
 @cache
