@@ -14,6 +14,7 @@ from sketch_cell.picture import (  # noqa: E402
     dct,
     deblock_net,
     quality,
+    train_data,
     train_deblock,
     train_export,
     train_loss,
@@ -203,6 +204,17 @@ def test_grey_damage_keeps_three_equal_planes(tiny_data):
     )
     for planes in (batch.jpeg, batch.clean):
         assert (planes[..., 0] == planes[..., 1]).all() and (planes[..., 0] == planes[..., 2]).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_grey_damage_comes_in_the_range_of_pictures_and_of_video(tiny_data, monkeypatch, share):
+    monkeypatch.setattr(train_data, "VIDEO_RANGE_SHARE", share)
+    crops = Crops(tiny_data / "data")
+    monkeypatch.setattr(
+        crops, "draw", lambda rng: np.tile(np.uint8([[[0, 0, 0]], [[255, 255, 255]]]), (160, 320, 1))
+    )
+    clean = crops.batch(np.random.default_rng(0), np.array([10]), Damage(grey_share=1)).clean
+    assert (clean.min(), clean.max()) == ((16, 235) if share else (0, 255))
 
 
 def test_stronger_damage_is_further_from_the_original():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 from sketch_cell.files import whole_file
+from sketch_cell.picture.quality import matlab_luma
 
 Image = NDArray[np.uint8]
 
@@ -35,6 +36,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzeeeaaaooottt ABCDEFGHIJKLMNOPQRSTUVWXYZ    
 TEXT_CROPS, SMOOTH_CROPS = 400, 200
 # How often each kind is drawn; BSDS photographs are the nearest to an ordinary photo of a person or place.
 KINDS = {"photo": 0.66, "wallpaper": 0.26, "text": 0.05, "smooth": 0.03}
+# Grey pictures whose levels are 16..235, as in video and in the field's comparisons: a sixth less contrast.
+VIDEO_RANGE_SHARE = 0.5
 SAMPLINGS = {
     "420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
     "422": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
@@ -239,7 +242,9 @@ def _pair(crop: Image, quality: int, damage: Damage, rng: np.random.Generator) -
     grey = bool(rng.random() < damage.grey_share)
     sampling = str(rng.choice(["420", "422", "444"], p=[0.62, 0.12, 0.26]))
     if grey:
-        crop = cv2.cvtColor(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        is_video = bool(rng.random() < VIDEO_RANGE_SHARE)
+        luma = matlab_luma(crop) if is_video else cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
+        crop = np.repeat(luma[:, :, None], 3, axis=2)
     top, left = (int(v) for v in rng.integers(0, CROP_PX - PATCH_PX - 16, 2))
     seen = crop
     if rng.random() < damage.double_share:
