@@ -217,6 +217,15 @@ def test_grey_damage_comes_in_the_range_of_pictures_and_of_video(tiny_data, monk
     assert (clean.min(), clean.max()) == ((16, 235) if share else (0, 255))
 
 
+def test_the_sets_see_each_strength_and_most_of_all_the_strong():
+    rng = np.random.default_rng(0)
+    draws = np.array([train_stages.draw_qualities(rng, train_stages.STAGES[1]) for _ in range(3000)])
+    assert (draws == draws[:, :1]).all()
+    shares = np.histogram(draws[:, 0], (5, 8, 16, 54, 96))[0] / len(draws)
+    assert shares.sum() == 1 and shares.min() > 0.01
+    assert 0.4 < shares[1] < 0.6 and 0.3 < shares[2] < 0.5
+
+
 def test_stronger_damage_is_further_from_the_original():
     crop = text_crop(np.random.default_rng(1))
     errors = [np.square(damaged(crop, q).astype(float) - crop).mean() for q in (5, 20, 60, 95)]

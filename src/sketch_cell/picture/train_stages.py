@@ -13,6 +13,9 @@ from sketch_cell.picture.train_data import Damage
 # Qualities whose tables each get their own set of weights; between them sets are mixed.
 KNOT_QUALITIES = (5, 10, 20, 35, 55, 80, 95)
 KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
+# How often a place among the sets is drawn from where: most are strong compressions, where there is most to repair
+# and to learn (quality 8 to 14, then up to 53).
+SPANS = {(0.55, 1.45): 0.45, (1.45, 3.9): 0.4, (0.0, 6.0): 0.15}
 BATCH = 2
 
 
@@ -41,8 +44,8 @@ STAGES = (
 def draw_qualities(rng: np.random.Generator, stage: Stage) -> NDArray[np.int64]:
     """Qualities (BATCH,): all alike where the stage has a set per strength, else half of them in 5-50."""
     if stage.parent:
-        # Most draws are of the strong compressions, where there is most to repair.
-        position = rng.uniform(0, len(KNOT_QUALITIES) - 1) if rng.random() < 0.2 else rng.uniform(0.55, 3.9)
+        low, high = list(SPANS)[rng.choice(len(SPANS), p=list(SPANS.values()))]
+        position = rng.uniform(low, high)
         quality = np.interp(position, range(len(KNOT_QUALITIES)), KNOT_QUALITIES)
         return np.full(BATCH, round(float(quality)), np.int64)
     return np.where(rng.random(BATCH) < 0.5, rng.integers(5, 51, BATCH), rng.integers(5, 96, BATCH))
