@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from sketch_cell.picture.dct import cosines
 from sketch_cell.picture.jpeg import ZIGZAG, standard_luma_table, table_strength
-from sketch_cell.picture.quality import LUMA
+from sketch_cell.picture.quality import BLOCK_PX, LUMA
 
 Image = NDArray[np.uint8]
 
-BLOCK = 8
 MOST_BLOCKS = 512
 LEAST_COEFFICIENTS = 96
 # Mean cosine that multiples of the right step exceed (1 without rounding) and chance does not (0 +- 0.07).
@@ -84,19 +83,19 @@ def _shifted_corner(image: Image, qualities: NDArray[np.int64]) -> tuple[int, in
         best = np.maximum(best, np.where(number < LEAST_SHIFTED, 0, agreement))
     best[0] = 0
     place = int(best.argmax())
-    return divmod(place, BLOCK) if best[place] >= LEAST_AGREEMENT_SHIFTED else None
+    return divmod(place, BLOCK_PX) if best[place] >= LEAST_AGREEMENT_SHIFTED else None
 
 
 def _shifted_coefficients(image: Image) -> NDArray[np.float32]:
     """The coefficients `SHIFTED` of blocks at each corner: (64 corners, blocks, 3)."""
-    luma = _blocks(image, 2 * BLOCK - 1, SHIFTED_BLOCKS)
+    luma = _blocks(image, 2 * BLOCK_PX - 1, SHIFTED_BLOCKS)
     # One product per axis gives the mean and the first cosine of each of the eight places in a window.
-    places = np.zeros((BLOCK, 2, 2 * BLOCK - 1), np.float32)
-    for place in range(BLOCK):
-        places[place, :, place : place + BLOCK] = cosines()[:2]
+    places = np.zeros((BLOCK_PX, 2, 2 * BLOCK_PX - 1), np.float32)
+    for place in range(BLOCK_PX):
+        places[place, :, place : place + BLOCK_PX] = cosines()[:2]
     sums = np.einsum("ykr,nrc,xlc->yxnkl", places, luma, places, optimize=True)
     return np.ascontiguousarray(
-        sums[..., SHIFTED[0], SHIFTED[1]].reshape(BLOCK * BLOCK, len(luma), len(SHIFTED[0]))
+        sums[..., SHIFTED[0], SHIFTED[1]].reshape(BLOCK_PX * BLOCK_PX, len(luma), len(SHIFTED[0]))
     )
 
 
@@ -111,7 +110,7 @@ def _agreement(coefficients: NDArray[np.float32], step: NDArray[np.float32]) -> 
 
 def _low_coefficients(image: Image) -> NDArray[np.float32] | None:
     """The lowest AC coefficients (blocks, len(LOW)) of blocks spread evenly over the picture; None if too small."""
-    luma = _blocks(image, BLOCK, MOST_BLOCKS)
+    luma = _blocks(image, BLOCK_PX, MOST_BLOCKS)
     if not len(luma):
         return None
     dct = cosines()
@@ -120,11 +119,11 @@ def _low_coefficients(image: Image) -> NDArray[np.float32] | None:
 
 def _blocks(image: Image, size: int, most: int) -> NDArray[np.float32]:
     """Luma (n, size, size) of at most `most` squares that begin on the grid, spread evenly over the picture."""
-    rows, columns = ((length - size) // BLOCK + 1 for length in image.shape[:2])
+    rows, columns = ((length - size) // BLOCK_PX + 1 for length in image.shape[:2])
     if rows <= 0 or columns <= 0:
         return np.zeros((0, size, size), np.float32)
     places = np.unique(np.linspace(0, rows * columns - 1, most).astype(int))
-    tops, lefts = (places // columns) * BLOCK, (places % columns) * BLOCK
+    tops, lefts = (places // columns) * BLOCK_PX, (places % columns) * BLOCK_PX
     span = np.arange(size)
     squares = image[tops[:, None, None] + span[:, None], lefts[:, None, None] + span].astype(np.float32)
     if image.ndim == 3:
