@@ -21,7 +21,7 @@ help: ## List the commands
 demo: $(VENV)/.compiled $(if $(VIEW),$(VENV)/.view) ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=open] [VIEW=1]
 	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP) $(if $(VIEW),--view)
 
-figures: $(VENV)/.compiled ## Make every figure of README.md and doc/: draws three times
+figures: $(VENV)/.compiled ## Make the figures of README.md and doc/ (those of doc/benchmarks/ are make bench): draws three times
 	@$(BIN)/python doc/make_explained.py
 	@$(BIN)/python doc/make_figures.py output/figures
 

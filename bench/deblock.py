@@ -1,4 +1,4 @@
-"""JPEG repair against its peers: `python bench/deblock.py [--images DIR] [--count N]`.
+"""JPEG repair against its peers: `python bench/deblock.py [--images DIR] [--count 20]`.
 
 Writes doc/benchmarks/deblock.md. The pictures are BSDS500's validation photographs unless DIR is given (LIVE1
 there gives the figures that publications use). Peers: a classical deblocking filter, OpenCV's non-local means,
@@ -339,13 +339,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=Path, default=PHOTOS)
-    parser.add_argument("--count", type=int, default=100, help="photographs to use")
+    parser.add_argument("--count", type=int, default=20, help="photographs to use")
     parser.add_argument("--memory-megapixels", type=int, default=100)
     parser.add_argument("--curve", type=Path, help="only draw the training curve from this log")
     options = parser.parse_args()
     if options.curve:
         draw_curve(options.curve)
         return
+    if not options.images.is_dir():
+        parser.error(f"there is no folder {options.images}: name one with photos (--images DIR)")
     pictures = photographs(options.images, options.count)
     greys = [matlab_luma(p) for p in pictures]
     deblocker = Deblocker("auto", "auto", looks=None)

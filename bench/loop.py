@@ -251,11 +251,12 @@ def page(runs: dict[str, dict[str, Any]]) -> str:
     shown = "\n".join(f"![{name}]({name})" for name in pictures)
     return f"""# The whole loop, on the twin
 
-Made by `python bench/loop.py`; every run and seed is in `loop.json`. Each drawing goes through the real driver,
+Made by `python bench/loop.py --cells 64 --seeds 20`, not every loop with all seeds; every run and seed is in
+`loop.json`. Each drawing goes through the real driver,
 the firmware twin's bytes, the toy, the camera's images, the image tracker and the controller, without ROS.
 Deviation is the distance between the true stylus trace and the planned line, both ways. Every seed has a backlash
 of its own (x 1.4-1.75, y 1.2-2.0 mm, hard to soft, +-10 % with place). `backlash` and `homing` are told that
-backlash exactly; `camera` is not. Row-end homing touches the switches at every second row. Extra time is against a
+backlash exactly; `camera` is not. Row-end homing touches the switches after every row. Extra time is against a
 plan that counts the take-ups of that toy. Times real time counts processor seconds of one core.
 
 "Back after" is the line drawn from a loss of steps until the stylus is within 0.2 mm of its line (the goal's p95)

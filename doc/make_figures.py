@@ -35,7 +35,6 @@ def main(folder: Path) -> None:
         ("drawn without", _read(opened / "drawn.png")),
     ]
     _write("loops.jpg", side_by_side(panels), width=1800)
-    _write("deviation.jpg", _read(closed / "deviation.png"), width=1000)
     reports = [json.loads((output / "report.json").read_text()) for output in (closed, opened)]
     print("| | " + " | ".join(f"`LOOP={report['loop']}`" for report in reports) + " |\n|---|---|---|")
     for row in ROWS:

@@ -34,6 +34,10 @@ HEAD = """# The nodes
 
 Made by `make nodes-page` from the nodes themselves; `test/test_nodes_page.py` keeps it true. Names are
 relative, so a namespace moves a whole cell. Parameters change while a node runs unless marked fixed.
+
+Where control_msgs is installed, `stepper_driver` also offers the action `stepper_driver/follow_joint_trajectory`
+(control_msgs/FollowJointTrajectory, joints `knob_x` and `knob_y` in radians, only while the machine is idle); its
+tolerances are the parameters `follow.*`.
 """
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "sweets": "Cut the sweets out of photos into a library of chips.",
     "mosaic": "Lay a photo out of sweets.",
     "simulate": "Draw a photo in-process, with faults, many times faster than real time.",
-    "machine": "Check or configure a Grbl board.",
+    "machine": "Check, configure, home or jog a Grbl board.",
     "camera": "Calibrate the camera that watches the glass.",
     "doctor": "Check this computer for everything a cell needs.",
 }

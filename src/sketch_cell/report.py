@@ -75,9 +75,7 @@ def deviation_figure(plan_m: NDArray[np.float64], deviation: Deviation, caption:
     from matplotlib import pyplot as plt
 
     trace_m, distance_mm = deviation.trace_xy_m, deviation.trace_to_line_m * 1e3
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(10, 10.5), height_ratios=[3, 1], constrained_layout=True
-    )
+    figure, (above, below) = plt.subplots(2, 1, figsize=(10, 10.5), height_ratios=[3, 1], layout="compressed")
     above.plot(*(plan_m.T * 1e3), color="0.75", linewidth=0.5, zorder=1)
     step = max(len(trace_m) // 200_000, 1)
     points = above.scatter(
@@ -89,13 +87,13 @@ def deviation_figure(plan_m: NDArray[np.float64], deviation: Deviation, caption:
         vmax=max(float(np.quantile(distance_mm, 0.999)), 0.1),
         zorder=2,
     )
-    figure.colorbar(points, ax=above, label="distance of the drawn line from the planned one [mm]")
+    figure.colorbar(points, ax=above, label="distance to the planned line [mm]")
     above.set(aspect="equal", xlabel="x [mm]", ylabel="y [mm]", title=caption)
     below.plot(np.linspace(0, 100, len(distance_mm)), distance_mm, linewidth=0.4, color="0.2")
     below.set(xlabel="drawn [%]", ylabel="distance [mm]", xlim=(0, 100), ylim=(0, None))
     below.grid(alpha=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     plt.close(figure)
     return buffer.getvalue()
 

@@ -24,7 +24,7 @@ def serial_ports(port: str = "", devices: str = "/dev", locks: str = "/var/lock"
                 NAME,
                 f"no {' or '.join(PATTERNS)} in {devices}: only the simulated toy can draw",
                 "For a real toy, plug the board in with a cable that carries data, and look again; "
-                "a board that stays away: doc/hardware.md, troubleshooting.",
+                "a board that stays away: doc/hardware.md, 'What is wrong?'.",
             )
         ]
     return [_finding(path, Path(locks), needed=False) for path in found]

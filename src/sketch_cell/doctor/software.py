@@ -23,12 +23,14 @@ NEEDED = {
 }
 # Module -> (what pip calls it, what does not work without it).
 WANTED = {
-    "skimage": ("scikit-image", "the demo's own photo"),
-    "matplotlib": ("matplotlib", "the figure of a drawing's deviation"),
+    "skimage": ("scikit-image", "mosaics, sweets, the figures of simulate and the demo's own photo"),
+    "matplotlib": ("matplotlib", "figures, the gamut of a mosaic and videos of a line"),
     "av": ("av", "videos"),
     "ortools": ("ortools", "exact stock in mosaics"),
     "reportlab": ("reportlab", "the mosaic's build plan as PDF"),
 }
+# On native ROS 2 these come with pip as well; rosdep brings the others (package.xml).
+PIP_ONLY = frozenset({"av", "ortools", "reportlab"})
 
 
 def package() -> list[Finding]:
@@ -67,6 +69,8 @@ def libraries(
 
 
 def _install(name: str) -> str:
+    if name in PIP_ONLY:
+        return f"pip install {name}"
     return f"pip install {name}; with native ROS 2: rosdep install --from-paths src --ignore-src"
 
 

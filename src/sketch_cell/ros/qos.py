@@ -1,4 +1,4 @@
-"""The qualities of service of the cell (`doc/nodes.md` says which topic uses which)."""
+"""The qualities of service of the cell (`doc/multi_host.md` says which topic uses which)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Frame(NamedTuple):
 
 
 def with_faults(settings: CameraSettings) -> CameraSettings:
-    """The same camera in bad conditions: the third fault set of the benchmarks (see doc/benchmarks.md)."""
+    """The same camera in bad conditions: the third fault set of the benchmarks (see doc/benchmarks/loop.md)."""
     return dataclasses.replace(
         settings, noise_sigma=8.0, flicker=0.02, vibration_px=0.3, dropped_fraction=0.05, hand_period_s=60.0
     )
