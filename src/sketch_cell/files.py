@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sketch_cell.errors import InputError
 
-# What a disk says that is full or failing; anything else that a block raises is not about this file.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+# What a disk says that is full or failing, or has no such names; anything else that a block raises is not about this
+# file.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written: {error.strerror}. Choose another folder or free this one."
@@ -38,7 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         if error.errno not in DISK_ERRORS:
             raise
         raise InputError(
-            f"{path} cannot be written: {error.strerror}. Free some space, or choose another folder."
+            f"{path} cannot be written: {error.strerror}. Free some space, or choose another folder or name."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

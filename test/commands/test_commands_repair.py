@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from sketch_cell.commands.repair import repair
 from sketch_cell.errors import InputError
+from sketch_cell.picture.comparison import LABEL_PX, zoom_frames
 from sketch_cell.picture.quality import decibels, mean_square_error
 
 ASTRONAUT = skimage.data.astronaut()[60:204, 150:310]
@@ -189,3 +190,91 @@ def test_a_folder_cannot_be_compared_or_be_empty(tmp_path):
     write(tmp_path / "in.jpg")
     with pytest.raises(InputError, match="one picture"):
         run(tmp_path, tmp_path / "out", "--compare", tmp_path / "in.jpg")
+
+
+def test_no_output_overwrites_a_picture_of_the_work(tmp_path):
+    source, original = write(tmp_path / "in.jpg"), write(tmp_path / "original.png")
+    before = {path: path.read_bytes() for path in (source, original)}
+    for outputs in (
+        ["out.png", "--side-by-side", "in.jpg"],
+        ["out.png", "--side-by-side", "out.png"],
+        ["out.png", "--side-by-side", "original.png", "--compare", "original.png"],
+        ["original.png", "--compare", "original.png"],
+    ):
+        arguments = [name if name.startswith("--") else tmp_path / name for name in outputs]
+        with pytest.raises(InputError, match="another name"):
+            run(source, *arguments)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_is_not_repaired_into_itself(tmp_path):
+    write(tmp_path / "a.jpg")
+    other = write(tmp_path / "a.png", ASTRONAUT[:32])
+    with pytest.raises(InputError, match="OUT"):
+        run(tmp_path, tmp_path / ".." / tmp_path.name)
+    assert (read(other) == ASTRONAUT[:32]).all() and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [["--compare", "missing.png"], ["--zoom-video", "z.avi"], ["--side-by-side", "s.gif"]]
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(tmp_path, options):
+    source = write(tmp_path / "in.jpg")
+    with pytest.raises(InputError):
+        run(source, tmp_path / "out.png", options[0], tmp_path / options[1])
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_fine_jpeg_is_compared_all_the_same(tmp_path):
+    original = write(tmp_path / "original.png")
+    shown = run(write(tmp_path / "in.jpg", quality=98), tmp_path / "out.jpg", "--compare", original)
+    assert "left as it is" in shown and "PSNR" in shown
+
+
+def test_a_grey_original_does_for_a_colour_jpeg(tmp_path):
+    grey = ASTRONAUT[:, :, 1]
+    original = write(tmp_path / "original.png", grey)
+    jpeg = write(tmp_path / "in.jpg", np.repeat(grey[:, :, None], 3, axis=2))
+    assert "PSNR" in run(jpeg, tmp_path / "out.png", "--compare", original)
+
+
+def test_the_comparison_gets_no_blocks_of_its_own(tmp_path):
+    source = write(tmp_path / "in.jpg")
+    run(source, tmp_path / "out.png", "--side-by-side", tmp_path / "s.jpg")
+    shown = read(tmp_path / "s.jpg")[-ASTRONAUT.shape[0] :, : ASTRONAUT.shape[1]]
+    assert psnr(np.ascontiguousarray(shown), read(source)) > 40
+
+
+@pytest.mark.parametrize("option", ["--strength", "--max-megapixels"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_numbers_without_a_meaning_are_refused(tmp_path, option, value):
+    result = CliRunner().invoke(
+        repair, [str(write(tmp_path / "in.jpg")), str(tmp_path / "o.png"), option, value]
+    )
+    assert result.exit_code == 2 and option in result.output
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_names_too_long_for_the_disk_are_one_sentence(tmp_path):
+    source = write(tmp_path / "in.jpg")
+    run(source, tmp_path / ("o" * 250 + ".png"))
+    with pytest.raises(InputError, match="too long"):
+        run(source, tmp_path / ("o" * 300 + ".png"))
+
+
+def test_brackets_in_a_name_are_no_markup(tmp_path):
+    folder = tmp_path / "holiday [b] :cat:"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"no picture")
+    result = CliRunner().invoke(repair, [str(folder), str(tmp_path / "out")])
+    assert isinstance(result.exception, InputError)
+    assert str(folder / "a.jpg") in result.output
+
+
+def test_a_far_view_in_the_film_is_averaged():
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
+    frame = next(zoom_frames({"noise": noise}, (600, 800), 2))
+    panel = frame[LABEL_PX + 10 : LABEL_PX + 350, 10:470]
+    # Each pixel of the panel is the mean of eleven, or nearly so.
+    assert panel.std() < 0.5 * noise.std()
+    assert next(zoom_frames({"wide": noise[:16, :1].repeat(40_000, axis=1)}, (8, 20_000), 2)).any()

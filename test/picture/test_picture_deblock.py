@@ -17,6 +17,8 @@ from sketch_cell.picture import deblock
 from sketch_cell.picture.deblock import MOST_LOOKS, Deblocker, blend, effort, tiles, turned, window_of
 from sketch_cell.picture.jpeg import STANDARD_LUMA, standard_luma_table, strength_of_quality
 from sketch_cell.picture.quality import decibels, mean_square_error
+from sketch_cell.picture.read import Photo
+from sketch_cell.picture.repair import needs_repair
 from sketch_cell.picture.weights import KINDS, NETWORKS, load_weights
 
 RUNTIMES = [name for name in ("torch", "onnxruntime") if importlib.util.find_spec(name)]
@@ -263,3 +265,15 @@ def test_positions_among_the_sets_follow_the_strength(kind):
 def test_blending_rounds_to_whole_levels():
     a, b = np.array([[0, 255, 10]], np.uint8), np.array([[255, 0, 11]], np.uint8)
     assert blend(a, b, 1.0).tolist() == b.tolist() and blend(a, b, 0.0).tolist() == a.tolist()
+
+
+def test_a_turned_jpeg_is_repaired_as_the_upright_one(deblocker):
+    jpeg = as_jpeg(ASTRONAUT, 10)
+    turned = deblocker.repair(np.ascontiguousarray(jpeg.swapaxes(0, 1)))
+    assert (turned == deblocker.repair(jpeg).swapaxes(0, 1)).all()
+
+
+def test_black_and_white_alone_was_never_a_jpeg():
+    page = np.kron(np.eye(8, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))
+    assert not needs_repair(Photo(page, None, None, 1, None))
+    assert needs_repair(Photo(page // 2, None, None, 1, None))

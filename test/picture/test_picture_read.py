@@ -186,3 +186,54 @@ def test_damaged_files_are_read_or_refused_but_never_crash(place, flip, format_n
         assert pixels.ndim in (2, 3)
     except InputError as error:
         assert "\n" not in str(error)
+
+
+def test_a_transparent_level_of_sixteen_bits_whitens_nothing_else():
+    levels = np.full((40, 40), 30_000, np.uint16)
+    levels[:20] = 5_000
+    # Pillow reads the chunk and does not write it.
+    data = saved(PIL.Image.fromarray(levels))
+    chunk = b"tRNS" + struct.pack(">H", 5_000)
+    end = data.index(b"IDAT") - 4
+    data = data[:end] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[end:]
+    photo = read_photo(data)
+    assert (photo[:20] == 65_535).all() and (photo[20:] == 30_000).all()
+
+
+def test_a_grey_profile_is_converted_to_srgb():
+    # A grey profile of gamma 1, which Pillow cannot make: header, tag table, white point and curve.
+    def tag(kind, content):
+        return kind + bytes(4) + content
+
+    white = tag(b"XYZ ", struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D))
+    curve = tag(b"curv", struct.pack(">I", 0))
+    table = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(white), b"kTRC", 156 + len(white), len(curve))
+    body = table + white + curve
+    header = struct.pack(">I4sI4s4s4s", 128 + len(body), bytes(4), 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D) + bytes(48)
+    grey = np.full((16, 16), 128, np.uint8)
+    shown = read_photo(saved(PIL.Image.fromarray(grey), icc_profile=header + body))
+    assert shown.shape == grey.shape and abs(int(shown[0, 0]) - 188) <= 2
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xc3", b"\xff\xc5"])
+def test_jpegs_of_rare_kinds_are_named(marker):
+    data = jpeg(picture())
+    with pytest.raises(InputError, match="lossless or hierarchical"):
+        read_photo(data.replace(b"\xff\xc0", marker))
+    place = data.index(b"\xff\xc0") + 4
+    with pytest.raises(InputError, match="12-bit"):
+        read_photo(data[:place] + b"\x0c" + data[place + 1 :])
+
+
+def test_an_orientation_of_the_wrong_type_is_no_reason_to_refuse(recwarn):
+    # One entry of type 7 (undefined), four bytes long.
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHI4sI", 8, 1, 0x0112, 7, 4, b"up  ", 0)
+    assert near(read_photo(jpeg(picture(), exif=exif)), picture())
+    assert not recwarn.list
+
+
+def test_the_limit_may_be_higher_than_pillows(monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_photo(saved(PIL.Image.fromarray(picture()))).shape == picture().shape
+    assert PIL.Image.MAX_IMAGE_PIXELS == 100

@@ -1,7 +1,10 @@
 """Tables read back from the pixels of decoded JPEGs, on any grid, and from nothing else."""
 
+import io
+
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import skimage.data
 
@@ -12,8 +15,9 @@ CAT = skimage.data.chelsea()
 
 
 def as_jpeg(pixels, quality):
-    code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(code, cv2.IMREAD_UNCHANGED)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return np.asarray(PIL.Image.open(buffer))
 
 
 @pytest.mark.parametrize("quality", [5, 10, 22, 40, 60, 75, 90])
@@ -54,3 +58,40 @@ def test_a_coarser_jpeg_shows_through_a_later_one(earlier, later, corner):
 def test_a_single_jpeg_betrays_no_other_before_it(quality, name):
     image = getattr(skimage.data, name)()
     assert traced_jpeg(as_jpeg(image, quality), standard_luma_table(quality)) is None
+
+
+@pytest.mark.parametrize("quality", [10, 30, 70])
+def test_a_picture_turned_by_a_quarter_still_shows_its_table(quality):
+    trace = traced_jpeg(np.ascontiguousarray(np.rot90(as_jpeg(CAT, quality))))
+    assert trace is not None and trace.is_turned
+    assert trace.corner == (CAT.shape[1] % 8, 0)
+    assert abs(nearest_quality(trace.luma_table) - quality) <= 1
+
+
+@pytest.mark.parametrize("quality", [None, 25, 75, 92])
+@pytest.mark.parametrize("period", [4, 6, 8, 12, 16])
+def test_patterns_are_not_taken_for_a_coarser_jpeg(period, quality):
+    row, column = np.mgrid[:320, :320]
+    rng = np.random.default_rng(period)
+    modules = np.kron(rng.integers(0, 2, (320 // period + 1,) * 2) * 200 + 20, np.ones((period, period)))[
+        :320, :320
+    ]
+    waves = 128 + 60 * np.sin(2 * np.pi * row / period) * np.sin(2 * np.pi * column / period)
+    for pattern in (
+        waves + rng.normal(0, 2, waves.shape),
+        modules,
+        column // period % 2 * 180 + 30,
+        column * 200 // 320,
+    ):
+        image = pattern.astype(np.uint8)
+        if quality is None:
+            assert traced_jpeg(image) is None
+        else:
+            assert traced_jpeg(as_jpeg(image, quality), standard_luma_table(quality)) is None
+
+
+@pytest.mark.parametrize("later", [50, 90])
+def test_a_coarser_jpeg_shows_through_a_later_one_that_became_a_png(later):
+    trace = traced_jpeg(as_jpeg(np.ascontiguousarray(as_jpeg(CAT, 15)[4:, 5:]), later))
+    assert trace is not None and trace.corner == (4, 3)
+    assert abs(nearest_quality(trace.luma_table) - 15) <= 1

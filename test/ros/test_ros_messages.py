@@ -144,6 +144,11 @@ def test_a_short_image_is_refused_in_words():
         messages.image_from_message(message)
 
 
+def test_an_image_without_pixels_is_refused_in_words():
+    with pytest.raises(ValueError, match="0 x 0 pixels"):
+        messages.image_from_bytes(serialize_message(Image(encoding="rgb8")))
+
+
 def test_bgr_becomes_rgb_and_grey_stays_grey():
     pixels = np.zeros((1, 1, 3), np.uint8)
     pixels[..., 0] = 200

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.draw_time import draw_time
-from sketch_cell.commands.options import settings_from, settings_options
+from sketch_cell.commands.options import FloatRange, settings_from, settings_options
 from sketch_cell.commands.tone import read_tone_file
 from sketch_cell.drawing.export import csv_text, gcode_text, svg_text
 from sketch_cell.drawing.film import growing_frames, save_search_figure
@@ -71,9 +71,9 @@ def _output(name: str, help_text: str) -> Callable[[Any], Any]:
 )
 @click.option("--margin-mm", type=float, help="Free border on every side of a named glass.")
 @settings_options(MotionSettings)
-@click.option("--backlash-x-mm", type=click.FloatRange(0, 20), default=0.0, show_default=True,
+@click.option("--backlash-x-mm", type=FloatRange(0, 20), default=0.0, show_default=True,
               help="Backlash of x, for the draw time.")  # fmt: skip
-@click.option("--backlash-y-mm", type=click.FloatRange(0, 20), default=0.0, show_default=True,
+@click.option("--backlash-y-mm", type=FloatRange(0, 20), default=0.0, show_default=True,
               help="Backlash of y, for the draw time.")  # fmt: skip
 def linify(photo: Path, **options: Any) -> None:
     """Plan one unbroken line that looks like PHOTO; a folder of photos makes folders of outputs.

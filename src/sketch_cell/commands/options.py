@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -21,6 +22,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Typed suffix for each SI suffix whose natural size on this machine is the millimetre.
 MILLIMETRE_SUFFIX = {"_m": "_mm", "_m_per_s": "_mm_per_s", "_m_per_s2": "_mm_per_s2"}
+
+
+class FloatRange(click.FloatRange):
+    """click's, but `nan` and `inf` are in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or click's usual error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def settings_options(
@@ -116,7 +128,7 @@ def _option_type(item: dataclasses.Field[Any], scale: float) -> Any:
     if type(item.default) not in (int, float) or (low is None and high is None):
         return type(item.default)
     low, high = (None if bound is None else _in_typed_unit(bound, scale) for bound in (low, high))
-    return click.FloatRange(low, high) if type(item.default) is float else click.IntRange(low, high)
+    return FloatRange(low, high) if type(item.default) is float else click.IntRange(low, high)
 
 
 def _in_typed_unit(value: Any, scale: float) -> Any:

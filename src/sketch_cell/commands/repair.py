@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -11,7 +11,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from sketch_cell.commands.console import console, progress
+from sketch_cell.commands.console import progress, say
+from sketch_cell.commands.options import FloatRange
 from sketch_cell.errors import InputError
 from sketch_cell.files import whole_file, write_whole
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker
@@ -22,7 +23,9 @@ from sketch_cell.picture.weights import NETWORKS
 Image = NDArray[np.uint8]
 
 # Suffixes that are read from a folder, and the format of each suffix that is written.
-READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+READ_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".jp2", ".tif", ".tiff"}
+)
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 # The quickest PNG level, as most of a large picture's time would go there; JPEG and WebP nearly free of new damage.
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -48,9 +51,7 @@ class Work:
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option(
-    "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 keeps the JPEG."
-)
+@click.option("--strength", type=FloatRange(0, 1), default=1.0, show_default=True, help="0 keeps the JPEG.")
 @click.option("--format", "suffix", type=click.Choice(["png", "jpg", "webp"]), default="png", show_default=True,
               help="Format of what is written into a folder.")  # fmt: skip
 @click.option(
@@ -76,7 +77,11 @@ class Work:
     help="Look so many times, flipped and turned: slower, closer to the original.  [default: what fits two seconds]",
 )  # fmt: skip
 @click.option(
-    "--max-megapixels", type=float, default=150.0, show_default=True, help="Refuse larger pictures."
+    "--max-megapixels",
+    type=FloatRange(min=0, min_open=True),
+    default=150.0,
+    show_default=True,
+    help="Refuse larger pictures.",
 )
 def repair(
     source: Path, target: Path, suffix: str, runtime: str, network: str, looks: int | None, **options: object
@@ -86,10 +91,15 @@ def repair(
     Example: sketch-cell repair holiday.jpg holiday.png --side-by-side compare.png
     """
     work = Work(Deblocker(runtime, network, looks), **options)  # type: ignore[arg-type]
-    if source.is_dir():
-        _repair_folder(source, target, f".{suffix}", work)
-    else:
-        _repair_file(source, target, work)
+    try:
+        if source.is_dir():
+            _repair_folder(source, target, f".{suffix}", work)
+        else:
+            _repair_file(source, target, work)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or source} cannot be used: {error.strerror}. Choose another name, or ask its owner."
+        ) from error
 
 
 def _repair_folder(source: Path, target: Path, suffix: str, work: Work) -> None:
@@ -102,7 +112,7 @@ def _repair_folder(source: Path, target: Path, suffix: str, work: Work) -> None:
             try:
                 _repair_file(path, goal, work)
             except InputError as error:
-                console.print(str(error), markup=False)
+                say(str(error))
                 refused.append(path.name)
             advance(1)
     if refused:
@@ -118,6 +128,10 @@ def _folder_jobs(source: Path, target: Path, suffix: str) -> dict[Path, Path]:
         raise InputError(
             f"{source} holds no pictures. Choose a folder with JPEG, PNG, WebP, TIFF or BMP files."
         )
+    if target.resolve() == source.resolve():
+        raise InputError(
+            f"{target} is the folder of the pictures to be repaired. Choose another one for OUT."
+        )
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, but IN is a folder. Name a folder for the repaired pictures.")
     jobs: dict[Path, Path] = {}
@@ -129,24 +143,39 @@ def _folder_jobs(source: Path, target: Path, suffix: str) -> dict[Path, Path]:
 
 
 def _repair_file(source: Path, target: Path, work: Work) -> None:
+    _check_names(source, target, work)
+    data = _bytes_of(source)
+    photo = _opened(source, data, work)
+    original = _original(work, photo) if work.compare else None
+    quality = photo.jpeg.quality if photo.jpeg else 0
+    if quality > HIGHEST_QUALITY:
+        say(f"{source} is a JPEG of quality {quality}: it is left as it is.")
+    result = repaired(photo, work.deblocker, work.strength)
+    if quality > HIGHEST_QUALITY and _format_of(target) == "JPEG":
+        write_whole(target, data)
+    else:
+        _save(result, target)
+    _show(photo, result, original, work)
+
+
+def _check_names(source: Path, target: Path, work: Work) -> None:
+    """Refuse names of outputs that have no format or would overwrite another file of this work."""
+    if work.zoom_video and work.zoom_video.suffix.lower() != ".mp4":
+        raise InputError(f"{work.zoom_video} is not an MP4. End its name in .mp4.")
+    taken = {path.resolve() for path in (source, work.compare) if path}
+    for path in filter(None, (target, work.side_by_side, work.zoom_video)):
+        if path != work.zoom_video:
+            _format_of(path)
+        if path.resolve() in taken:
+            raise InputError(f"{path} is already another picture of this work. Choose another name.")
+        taken.add(path.resolve())
+
+
+def _format_of(target: Path) -> str:
     format_name = FORMATS.get(target.suffix.lower())
     if target.is_dir() or format_name is None:
         raise InputError(f"{target} names no picture format. End it in .png, .jpg or .webp.")
-    data = _bytes_of(source)
-    if target.exists() and target.samefile(source):
-        raise InputError(f"{target} is the picture to be repaired. Choose another name for OUT.")
-    photo = _opened(source, data, work)
-    if photo.jpeg is not None and photo.jpeg.quality > HIGHEST_QUALITY:
-        console.print(
-            f"{source} is a JPEG of quality {photo.jpeg.quality}: it is left as it is.", markup=False
-        )
-        if format_name == "JPEG":
-            write_whole(target, data)
-            return
-    result = repaired(photo, work.deblocker, work.strength)
-    _save(result, target, format_name)
-    if work.compare or work.side_by_side or work.zoom_video:
-        _show(photo, result, work)
+    return format_name
 
 
 def _opened(path: Path, data: bytes, work: Work) -> Photo:
@@ -163,17 +192,21 @@ def _bytes_of(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}. Name an existing picture.") from error
 
 
-def _save(photo: Photo, target: Path, format_name: str) -> None:
+def _save(photo: Photo, target: Path) -> None:
     """Write upright pixels with their transparency and colour profile."""
-    pixels = upright(in_eight_bits(photo.pixels), photo.orientation)
-    profile = photo.profile
-    if format_name == "JPEG" and photo.alpha is not None:
+    has_alpha = photo.alpha is not None and _format_of(target) != "JPEG"
+    if photo.alpha is not None and not has_alpha:
         # JPEG has no transparency: what shows through is white, as everywhere in this package.
-        pixels, profile = in_eight_bits(finished(photo)), None
-    image = PIL.Image.fromarray(pixels)
-    if photo.alpha is not None and format_name != "JPEG":
+        _write(PIL.Image.fromarray(in_eight_bits(finished(photo))), target)
+        return
+    image = PIL.Image.fromarray(upright(in_eight_bits(photo.pixels), photo.orientation))
+    if photo.alpha is not None:
         image.putalpha(PIL.Image.fromarray(upright(photo.alpha, photo.orientation)))
-    buffer = io.BytesIO()
+    _write(image, target, photo.profile)
+
+
+def _write(image: PIL.Image.Image, target: Path, profile: bytes | None = None) -> None:
+    format_name, buffer = _format_of(target), io.BytesIO()
     try:
         image.save(buffer, format_name, icc_profile=profile, **SAVE_OPTIONS[format_name])
     except (OSError, ValueError) as error:
@@ -181,10 +214,11 @@ def _save(photo: Photo, target: Path, format_name: str) -> None:
     write_whole(target, buffer.getvalue())
 
 
-def _show(photo: Photo, result: Photo, work: Work) -> None:
+def _show(photo: Photo, result: Photo, original: Image | None, work: Work) -> None:
     """Print and draw the comparisons that were asked for."""
+    if not (work.compare or work.side_by_side or work.zoom_video):
+        return
     before, after = in_eight_bits(finished(photo)), in_eight_bits(finished(result))
-    original = _original(work, after.shape) if work.compare else None
     if original is not None:
         _print_qualities({"JPEG": before, "repaired": after}, original)
     panels = {"original": original} if original is not None else {}
@@ -192,32 +226,33 @@ def _show(photo: Photo, result: Photo, work: Work) -> None:
     if work.side_by_side:
         from sketch_cell.picture.comparison import side_by_side
 
-        picture = side_by_side({**panels, "repaired": after})
-        with whole_file(work.side_by_side) as path:
-            PIL.Image.fromarray(picture).save(path, FORMATS.get(path.suffix.lower(), "PNG"))
+        _write(PIL.Image.fromarray(side_by_side({**panels, "repaired": after})), work.side_by_side)
     if work.zoom_video:
         if photo.jpeg is not None:
             from sketch_cell.picture.classical import deblock_classically
 
             table = photo.jpeg.luma_table
-            filtered = Photo(deblock_classically(in_eight_bits(photo.pixels), table), photo.alpha, photo.profile,
-                             photo.orientation, photo.jpeg)  # fmt: skip
+            filtered = replace(photo, pixels=deblock_classically(in_eight_bits(photo.pixels), table))
             panels["filter"] = in_eight_bits(finished(filtered))
         write_video(work.zoom_video, {**panels, "network": after})
 
 
-def _original(work: Work, shape: tuple[int, ...]) -> Image:
+def _original(work: Work, photo: Photo) -> Image:
+    """The undamaged picture, upright, of the size of `photo` and in grey or colour as it."""
     assert work.compare is not None
     original = in_eight_bits(finished(_opened(work.compare, _bytes_of(work.compare), work)))
-    if original.ndim == 3 and len(shape) == 2:
-        from sketch_cell.picture.quality import luma
-
-        original = luma(original)
-    if original.shape != shape:
+    height, width = upright(photo.pixels, photo.orientation).shape[:2]
+    if original.shape[:2] != (height, width):
         raise InputError(
             f"{work.compare} is {original.shape[1]} x {original.shape[0]} pixels, but the repaired picture is "
-            f"{shape[1]} x {shape[0]}. Compare with its own original."
+            f"{width} x {height}. Compare with its own original."
         )
+    if original.ndim == 3 and photo.pixels.ndim == 2:
+        from sketch_cell.picture.quality import luma
+
+        return luma(original)
+    if original.ndim == 2 and photo.pixels.ndim == 3:
+        return np.repeat(original[:, :, None], 3, axis=2)
     return original
 
 
@@ -238,8 +273,6 @@ def write_video(path: Path, panels: dict[str, Image]) -> None:
         import av
     except ImportError as error:
         raise InputError("--zoom-video needs the package av. Install it with: pip install av.") from error
-    if path.suffix.lower() != ".mp4":
-        raise InputError(f"{path} is not an MP4. End its name in .mp4.")
     centre = most_changed(panels["JPEG"], panels["network"])
     with (
         whole_file(path) as temporary,

@@ -11,6 +11,7 @@ import click
 
 from sketch_cell.bringup import CellSettings, NodeSpec, ParameterValue, parameter_file
 from sketch_cell.commands.console import console, progress
+from sketch_cell.commands.options import FloatRange
 from sketch_cell.errors import InputError, SketchCellError
 from sketch_cell.runner import CellProcesses
 
@@ -42,9 +43,7 @@ DRIVER = "stepper_driver"
 
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
-@click.option(
-    "--rate", type=click.FloatRange(0.01, 100.0), default=1.0, show_default=True, help="Times as fast."
-)
+@click.option("--rate", type=FloatRange(0.01, 100.0), default=1.0, show_default=True, help="Times as fast.")
 @click.option("--topic", "topics", multiple=True, help="Play only this topic; may be given several times.")
 @click.option(
     "--with",

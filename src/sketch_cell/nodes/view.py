@@ -107,8 +107,13 @@ class ViewNode(Node):
         for path, subscription in ((CAMERA, self._camera), (PHOTO, self._photo)):
             newest = [data for data, *_ in waiting(subscription)][-1:]
             for data in newest:
-                picture, encoding = image_from_bytes(data)
-                self._log([picture_entity(path, rgb_from(picture.array, encoding))])
+                try:
+                    picture, encoding = image_from_bytes(data)
+                    entity = picture_entity(path, rgb_from(picture.array, encoding))
+                except ValueError as error:
+                    self.get_logger().warning(f"{path}: {error}", throttle_duration_sec=10.0)
+                    continue
+                self._log([entity])
 
     def _log(self, entities: list[Entity]) -> None:
         for path, shape, for_all_times in entities:

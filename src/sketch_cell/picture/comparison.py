@@ -59,11 +59,28 @@ def _view(picture: Image, centre: tuple[float, float], zoom: float) -> Image:
     share = 1 - 1 / zoom
     row = centre[0] * share + picture.shape[0] / 2 * (1 - share)
     column = centre[1] * share + picture.shape[1] / 2 * (1 - share)
-    shift = np.array([[scale, 0, width / 2 - scale * column], [0, scale, height / 2 - scale * row]])
-    method = cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA
-    return np.asarray(
-        cv2.warpAffine(picture, shift, PANEL_PX, flags=method, borderValue=(255, 255, 255)), np.uint8
+    method = cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_LINEAR
+    # warpAffine does not average, so most of a reduction is done before it: down to less than a half.
+    reduced = _reduced(picture, max(int(1 / scale), 1))
+    across, down = scale * picture.shape[1] / reduced.shape[1], scale * picture.shape[0] / reduced.shape[0]
+    # Centres of pixels lie half a pixel inside their corners.
+    shift = np.array(
+        [
+            [across, 0, width / 2 - scale * column + (across - 1) / 2],
+            [0, down, height / 2 - scale * row + (down - 1) / 2],
+        ]
     )
+    return np.asarray(
+        cv2.warpAffine(reduced, shift, PANEL_PX, flags=method, borderValue=(255, 255, 255)), np.uint8
+    )
+
+
+def _reduced(picture: Image, factor: int) -> Image:
+    """The picture at one `factor`-th of its size."""
+    if factor == 1:
+        return picture
+    size = tuple(max(round(length / factor), 1) for length in (picture.shape[1], picture.shape[0]))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _labelled(picture: Image, name: str) -> Image:

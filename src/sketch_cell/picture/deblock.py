@@ -92,7 +92,11 @@ class Deblocker:
         top, left = (-part % GRID_PX for part in trace.corner)
         beyond = ((top, 0), (left, 0), (0, 0))[: image.ndim]
         shifted = np.pad(image, beyond, "symmetric") if top or left else image
-        return self.repair_on_grid(shifted, trace.luma_table, strength)[top:, left:]
+        if trace.is_turned:
+            shifted = np.ascontiguousarray(shifted.swapaxes(0, 1))
+        on_grid = self.repair_on_grid(shifted, trace.luma_table, strength)
+        on_grid = np.ascontiguousarray(on_grid.swapaxes(0, 1)) if trace.is_turned else on_grid
+        return on_grid[top:, left:]
 
     def repair_on_grid(
         self, image: Image, luma_table: NDArray[np.int64] | None, strength: float = 1.0

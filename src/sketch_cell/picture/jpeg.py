@@ -45,6 +45,8 @@ START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, QUANTISATION = 0xD8, 0xD9, 0xDA, 0x
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 SEQUENTIAL_HUFFMAN_FRAMES = frozenset({0xC0, 0xC1})
+# Those without prediction from pixel to pixel or from one frame to the next.
+COSINE_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 # Inside coded data 0xFF is followed by 0 (a stuffed byte), a restart marker, or another 0xFF (a fill byte).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -54,7 +56,8 @@ class JpegFacts:
     """The header of one JPEG: size, coding and quantisation.
 
     `luma_table` and `chroma_table` are (8, 8) in natural order; a grey file has no chroma table.
-    `sampling` holds (horizontal, vertical) factors per component; `is_complete` says whether the file
+    `sampling` holds (horizontal, vertical) factors per component; `is_lossless` also stands for the hierarchical
+    frames, which are as rare; `is_complete` says whether the file
     reaches its end-of-image marker with enough coded data for its size.
     """
 
@@ -66,6 +69,7 @@ class JpegFacts:
     chroma_table: NDArray[np.int64] | None
     is_progressive: bool
     is_arithmetic: bool
+    is_lossless: bool
     is_complete: bool
 
     @property
@@ -211,6 +215,7 @@ def _facts(
         chroma_table=used[1] if len(used) > 1 else None,
         is_progressive=frame.marker in PROGRESSIVE_FRAMES,
         is_arithmetic=frame.marker >= 0xC9,
+        is_lossless=frame.marker not in COSINE_FRAMES,
         is_complete=is_ended and coded_bytes >= _least_bytes(frame),
     )
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -55,8 +58,11 @@ def open_photo(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> P
     image = _opened(data)
     _check_size(*image.size, max_megapixels)
     try:
-        image.load()
-        return _decoded(image, facts)
+        with warnings.catch_warnings():
+            # Of odd metadata, which a repair can do without.
+            warnings.simplefilter("ignore")
+            image.load()
+            return _decoded(image, facts)
     except InputError:
         raise
     except MemoryError as error:
@@ -89,6 +95,11 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 def _checked_jpeg(data: bytes, max_megapixels: float) -> JpegFacts:
     facts = jpeg_facts(data)
     _check_size(facts.width, facts.height, max_megapixels)
+    if facts.bits != 8 or facts.is_lossless:
+        kind = "lossless or hierarchical" if facts.is_lossless else f"{facts.bits}-bit"
+        raise InputError(
+            f"The JPEG is a {kind} one, which is not supported. Save it as a PNG or an 8-bit JPEG."
+        )
     if not facts.is_complete:
         raise InputError(
             "The JPEG is truncated: its picture data ends too early. Get the file again from its source."
@@ -112,16 +123,11 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
 
 def _opened(data: bytes) -> PIL.Image.Image:
     try:
-        with warnings.catch_warnings():
-            # The megapixel limit is ours; Pillow's own would only add a warning to it.
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        with warnings.catch_warnings(), _without_pillows_limit():
+            warnings.simplefilter("ignore")
             PIL.Image.init()  # older Pillows have no AVIF, and only now is it known
             known = [name for name in FORMATS if name in PIL.Image.OPEN]
             return PIL.Image.open(io.BytesIO(data), formats=known)
-    except PIL.Image.DecompressionBombError as error:
-        raise InputError(
-            f"The photo is too large to be decoded safely: {error} Use a smaller one."
-        ) from error
     except PIL.UnidentifiedImageError as error:
         raise InputError(
             "The file is not a photo in a known format (JPEG, PNG, WebP, TIFF, BMP, GIF). Choose another file."
@@ -132,8 +138,19 @@ def _opened(data: bytes) -> PIL.Image.Image:
         ) from error
 
 
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Only the megapixel limit of this module counts, and that may be higher than Pillow's."""
+    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
 def _decoded(image: PIL.Image.Image, facts: JpegFacts | None) -> Photo:
-    orientation = int(image.getexif().get(EXIF_ORIENTATION, 1))
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    orientation = orientation if isinstance(orientation, int) else 1  # some writers get its type wrong
     profile = image.info.get("icc_profile") or None
     image, alpha = _without_alpha(image)
     if image.mode in SIXTEEN_BIT_MODES:
@@ -154,6 +171,11 @@ def _decoded(image: PIL.Image.Image, facts: JpegFacts | None) -> Photo:
 
 def _without_alpha(image: PIL.Image.Image) -> tuple[PIL.Image.Image, NDArray[np.uint8] | None]:
     """The picture without transparency, and its alpha plane (H, W), None where it is opaque throughout."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        # Pillow's own conversion would clip such levels to white.
+        clear = image.info.get("transparency")
+        alpha = None if clear is None else np.where(np.asarray(image) == clear, 0, 255).astype(np.uint8)
+        return image, alpha
     if image.mode == "P" or "transparency" in image.info:
         transparent = image.mode == "PA" or "transparency" in image.info
         image = image.convert("RGBA" if transparent else "RGB")
@@ -185,15 +207,19 @@ def _through_profile(image: PIL.Image.Image, profile: bytes, mode: str) -> PIL.I
 
 
 def _in_srgb(photo: Photo) -> Photo:
-    if photo.profile is None or photo.pixels.ndim == 2 or photo.pixels.dtype != np.uint8:
+    if photo.profile is None or photo.pixels.dtype != np.uint8:
         return photo
     converted = _through_profile(PIL.Image.fromarray(photo.pixels), photo.profile, "RGB")
-    return photo if converted is None else replace(photo, pixels=np.asarray(converted), profile=None)
+    if converted is None:
+        return photo
+    pixels = np.asarray(converted, np.uint8)
+    return replace(photo, pixels=pixels if photo.pixels.ndim == 3 else pixels[:, :, 1], profile=None)
 
 
 def _on_white(photo: Photo) -> Photo:
-    if photo.alpha is None or photo.pixels.dtype != np.uint8:
+    if photo.alpha is None:
         return photo
+    white = np.iinfo(photo.pixels.dtype).max
     cover = (photo.alpha if photo.pixels.ndim == 2 else photo.alpha[:, :, None]).astype(np.float32) / 255
-    flat = np.rint(255 + (photo.pixels.astype(np.float32) - 255) * cover).astype(np.uint8)
-    return replace(photo, pixels=flat, alpha=None)
+    flat = np.rint(white + (photo.pixels.astype(np.float32) - white) * cover)
+    return replace(photo, pixels=cast(Pixels, flat.astype(photo.pixels.dtype)), alpha=None)

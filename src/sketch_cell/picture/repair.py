@@ -45,8 +45,8 @@ def repaired(photo: Photo, deblocker: Deblocker, strength: float = 1.0, *, resav
 def needs_repair(photo: Photo) -> bool:
     """Whether the picture is, or may have been, a JPEG of at most `HIGHEST_QUALITY`."""
     if photo.jpeg is None:
-        # A file with 16 bits per level has not been through a JPEG.
-        return photo.pixels.dtype == np.uint8
+        # Pictures of 16 bits per level, or of 0 and 255 alone (0 - 1 is 255 in bytes), have not been through a JPEG.
+        return photo.pixels.dtype == np.uint8 and not bool((photo.pixels - np.uint8(1) >= 254).all())
     return photo.jpeg.quality <= HIGHEST_QUALITY
 
 

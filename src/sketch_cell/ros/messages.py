@@ -197,6 +197,10 @@ def _pixels(
 ) -> NDArray[Any]:
     kind, channels = ENCODINGS[encoding]
     dtype = np.dtype((">" if big_endian else "<") + kind)
+    if not height or not width:
+        raise ValueError(
+            f"an image of {width} x {height} pixels shows nothing: look at the camera that sent it"
+        )
     row_bytes = width * channels * dtype.itemsize
     if step < row_bytes or len(data) < height * step:
         raise ValueError(
