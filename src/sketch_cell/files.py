@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sketch_cell.errors import InputError
 
-# What a disk says that is full or failing, or has no such names; anything else that a block raises is not about this
-# file.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
+# What a disk says that is full or failing, or takes no file of this name; anything else that a block raises is not
+# about this file.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.EISDIR)
 
 
 @contextmanager

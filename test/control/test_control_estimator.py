@@ -120,3 +120,10 @@ def test_a_lone_wild_tip_is_no_lost_step() -> None:
     cell.estimator.see(cell.board.now_s - 0.05, np.array([0.001, 0.09]), np.eye(2) * 1e-9)
     assert not cell.estimator.jumps
     assert cell.estimator.offset_m == pytest.approx(before, abs=1e-6)
+
+
+def test_progress_is_heard_again_after_the_clock_was_set_back() -> None:
+    estimator = Estimator(EstimatorSettings(), zigzag_path(4))
+    for stamp_s, timeline_s in ((100.0, 1.0), (100.1, 1.1), (40.2, 1.2), (40.3, 1.3)):
+        estimator.progress(stamp_s, timeline_s)
+    assert estimator.timeline_s(40.25 + estimator.delay_s) == pytest.approx(1.25)

@@ -22,11 +22,13 @@ from sketch_cell.control.job_words import (
     Order,
     Progress,
     TipSeen,
+    machine_state,
 )
 from sketch_cell.control.journal import Entry, clear, line_digest, load, save
 from sketch_cell.control.lead_in import lead_in, way_back
 from sketch_cell.control.route import route
 from sketch_cell.errors import InputError, MachineError
+from sketch_cell.machine.driver import DriverState
 from sketch_cell.twin.toy import Toy, ToySettings
 
 STEP_S = 0.02
@@ -311,3 +313,39 @@ def test_a_drawing_computed_again_is_followed_to_its_end_and_its_losses_found(ba
     assert again.state is JobState.DONE
     assert abs(again.status().jumps - bench.job.status().jumps) <= 1
     assert np.abs(again.status().backlash_m - bench.job.status().backlash_m).max() < 1e-4
+
+
+def test_a_driver_that_drops_its_path_leaves_the_place_on_the_line() -> None:
+    bench = drawing()
+    before = bench.job.entry()
+    bench.board = StandInBoard(bench.motor_m)  # its timeline begins at 0 again
+    bench.step()
+    assert bench.job.entry().along_m >= before.along_m > 0.01
+    assert bench.step().status.progress > 0
+
+
+@pytest.mark.parametrize(
+    "tip",
+    [
+        TipSeen(0.0, np.array([np.nan, 0.01]), np.eye(2) * 1e-8),
+        TipSeen(0.0, np.array([0.01, 0.01]), np.full((2, 2), np.inf)),
+        TipSeen(3600.0, np.array([0.01, 0.01]), np.eye(2) * 1e-8),
+    ],
+)
+def test_a_tip_that_makes_no_sense_is_not_learnt_from(tip: TipSeen) -> None:
+    bench = drawing()
+    odd = dataclasses.replace(tip, stamp_s=bench.now_s + tip.stamp_s)
+    bench.job.step(bench.now_s, JobInputs(bench.machine, (), (odd,), ""))
+    bench.until(JobState.DONE)
+    assert deviation(np.concatenate(bench.trace), LINE_M).rms_m < 1e-4
+
+
+def test_a_line_in_the_wrong_unit_is_refused() -> None:
+    with pytest.raises(InputError, match="metres"):
+        Job(LINE_M * 1000)
+
+
+@pytest.mark.parametrize("word", ["", "dancing"])
+def test_an_unknown_word_for_the_drivers_state_is_a_fault(word: str) -> None:
+    assert machine_state(word) is MachineState.FAULT
+    assert machine_state("idle") is machine_state(DriverState.IDLE) is MachineState.READY

@@ -88,3 +88,52 @@ def test_stop_drops_the_queue_and_keeps_the_position() -> None:
     pair.driver.append([1.0], [[0.03, 0.03]])
     pair.until(lambda: pair.driver.idle)
     assert np.allclose(pair.stylus_m, [0.03, 0.03], atol=3e-5)
+
+
+def test_waypoints_sent_during_a_hold_are_drawn_after_it() -> None:
+    pair = Pair().ready()
+    pair.driver.append([2.0], [[0.06, 0.01]])
+    pair.run(1.0)
+    pair.driver.hold(pair.now_s)
+    assert pair.driver.state is DriverState.HOLDING
+    pair.driver.append([4.0], [[0.06, 0.05]])
+    pair.until_state(DriverState.HELD, limit_s=1.0)
+    pair.driver.append([6.0], [[0.02, 0.05]])
+    with pytest.raises(MachineError, match="held"):
+        pair.driver.append([0.5], [[0.03, 0.03]])  # another path's beginning
+    held = pair.stylus_m
+    pair.run(1.0)
+    assert np.array_equal(pair.stylus_m, held)
+    corner_m = np.inf
+    pair.driver.resume(pair.now_s)
+    while not pair.driver.idle:
+        pair.step()
+        corner_m = min(corner_m, float(np.hypot(*(pair.stylus_m - [0.06, 0.05]))))
+    assert corner_m < 1e-3
+    assert np.allclose(pair.stylus_m, [0.02, 0.05], atol=3e-5)
+
+
+@pytest.mark.parametrize("leap_s", [-60.0, -3600.0])
+def test_a_clock_that_is_set_back_neither_silences_nor_delays_anything(leap_s: float) -> None:
+    pair = Pair().ready()
+    driver, firmware, steady_s, asked = pair.driver, pair.firmware, pair.now_s, 0
+
+    def run(duration_s: float) -> None:
+        nonlocal steady_s, asked
+        for _ in range(round(duration_s / pair.step_s)):
+            driver.append([], np.empty((0, 2)))
+            data = driver.transmit(steady_s + leap_s, steady_s)
+            asked += data.count(b"?")
+            firmware.receive(data)
+            firmware.advance(pair.step_s, pair.step_s)
+            steady_s += pair.step_s
+            driver.receive(firmware.transmit(), steady_s + leap_s, steady_s)
+
+    driver.append([20.0], [[0.1, 0.01]])
+    pair.run(0.5)
+    steady_s = pair.now_s
+    run(1.0)
+    assert asked >= 8
+    driver.stop(steady_s + leap_s)
+    run(1.0)
+    assert driver.idle

@@ -221,3 +221,14 @@ def test_another_controller_goes_on_from_the_journal(spinner, tmp_path) -> None:
     assert cell.driver.asked.count("home") == 1
     assert np.hypot(*(np.array(cell.driver.points) - LINE_M[-1]).T).min() < 1e-6
     cell.until(lambda: not journal.exists())
+
+
+def test_messages_without_content_change_nothing(cell: Cell) -> None:
+    cell.ready()
+    assert cell.ask("draw").success
+    cell.until(lambda: cell.state() == "drawing")
+    empty = JointTrajectory()
+    cell.controller._on_executed(empty)
+    empty.points = [JointTrajectoryPoint()]
+    cell.controller._on_executed(empty)
+    cell.until(lambda: cell.state() == "done")

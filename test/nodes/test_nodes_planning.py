@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
+from sketch_cell.errors import InputError
 from sketch_cell.nodes.deblocker import DeblockerNode
 from sketch_cell.nodes.line_planner import LinePlannerNode
 from sketch_cell.nodes.picture_source import PictureSourceNode
+from sketch_cell.picture.source import PictureSettings, PictureSource
 from sketch_cell.ros.messages import image_bytes, image_from_bytes, path_from_bytes
 from sketch_cell.ros.qos import LATCHED, RELIABLE
 
@@ -132,3 +136,16 @@ def test_raw_subscription_and_ordinary_message_agree(spinner):
     node.create_publisher(Image, "i", LATCHED).publish(image_bytes(picture(), 5, "f"))
     spinner.until(lambda: pictures)
     np.testing.assert_array_equal(image_from_bytes(pictures[0])[0].array, picture())
+
+
+def test_a_name_that_is_not_utf_8_and_a_folder_that_goes_are_told_in_words(photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    os.link(photo, os.fsencode(folder) + b"/K\xf6ln" + os.fsencode(photo.suffix))
+    source = PictureSource(PictureSettings(photo=str(folder)))
+    with pytest.raises(InputError, match="Rename it") as told:
+        source.next_picture()
+    str(told.value).encode()
+    assert source.next_picture() is None
+    with pytest.raises(InputError, match="cannot be looked at"):
+        PictureSource(PictureSettings(photo="x" * 5000)).next_picture()

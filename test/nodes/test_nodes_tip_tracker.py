@@ -156,3 +156,13 @@ def test_a_calibration_file_that_is_missing_stops_configuration(spinner, tmp_pat
     overrides = [Parameter("calibration", value=name), Parameter("autostart", value=False)]
     tracker = spinner.add(TipTrackerNode(parameter_overrides=overrides))
     assert tracker.trigger_configure() == TransitionCallbackReturn.FAILURE
+
+
+def test_joint_states_without_velocities_are_somebody_elses(spinner):
+    scene = Scene(spinner)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 20)
+    for position, velocity in (([1.0, 1.0], []), ([], []), ([1.0, np.nan], [0.0, 0.0])):
+        tracker._on_joint_states(JointState(name=["knob_x", "knob_y"], position=position, velocity=velocity))
+    scene.play(tracker, 55)
+    spinner.until(lambda: len(scene.tips) > 10)

@@ -323,3 +323,10 @@ def test_specks_do_not_end_a_doubt(monkeypatch):
     told = [s.stamp_s for s in said if isinstance(s, Tip)]
     assert doubt_s - 0.1 < told[0] < doubt_s + 0.1
     assert len(told) > 20
+
+
+def test_images_of_another_size_begin_the_calibration_anew():
+    tracker = TipTracker(TrackerSettings(calibration_frames=3))
+    large, small = np.zeros((48, 64), np.uint8), np.zeros((24, 32), np.uint8)
+    reasons = [tracker.track(image, n / 30).reason for n, image in enumerate((large, large, small, small))]
+    assert reasons[2:] == ["calibrating: image 1 of 3", "calibrating: image 2 of 3"]

@@ -13,6 +13,8 @@ from sketch_cell.errors import InputError
 
 Array = NDArray[np.float64]
 
+MOST_M = 2.0  # the longest axis that a board may have (`BoardSettings`)
+
 
 @dataclass(frozen=True)
 class Route:
@@ -84,6 +86,10 @@ def route(line_m: Array, tolerance_m: float, smallest_reversal_m: float) -> Rout
     line = np.asarray(line_m, dtype=np.float64)
     if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
         raise InputError("the line is not a list of finite points (x, y): plan it anew.")
+    if line.size and np.abs(line).max() > MOST_M:
+        raise InputError(
+            f"the line reaches {np.abs(line).max():.3g} m away, and a screen {MOST_M:g} m at most: give it in metres."
+        )
     distinct = np.ones(len(line), bool)
     distinct[1:] = np.any(np.diff(line, axis=0) != 0, axis=1)
     line = line[distinct]

@@ -13,6 +13,8 @@ from sketch_cell.control.job_words import ControlSettings, JobInputs, Progress, 
 
 Array = NDArray[np.float64]
 
+AHEAD_S = 1.0  # how far the camera's clock may be ahead of the board's
+
 
 class Watch:
     """Gives the estimator what it learns from, follows how far the stylus is off, and says when a person must look.
@@ -58,11 +60,13 @@ class Watch:
     def observe(self, now_s: float, inputs: JobInputs) -> None:
         """Take in what was observed since the last time."""
         for progress in inputs.progress:
+            if progress.timeline_s < self.newest.timeline_s:
+                continue  # a driver that has dropped its path begins at 0 again; the place on the line is kept
             if np.any(progress.position_m != self.newest.position_m):
                 self._moved_s = now_s
             self.newest = progress
             self._estimator.progress(progress.stamp_s, progress.timeline_s)
-        self._waiting_tips.extend(inputs.tips)
+        self._waiting_tips = [tip for tip in (*self._waiting_tips, *inputs.tips) if _makes_sense(tip, now_s)]
         while self._waiting_tips and self._estimator.can_see(self._waiting_tips[0].stamp_s):
             tip = self._waiting_tips.pop(0)
             self._tip_s = now_s
@@ -89,3 +93,9 @@ class Watch:
         self.tip_m = self._estimator.model_tip_m(self.newest.timeline_s)
         self.error_m = self._follower.distance_m(self.tip_m, self.along_m)
         self._error_sq_m2 += 0.02 * (self.error_m**2 - self._error_sq_m2)
+
+
+def _makes_sense(tip: TipSeen, now_s: float) -> bool:
+    """Whether a tip may be learnt from: all of it finite, and seen by now."""
+    finite = np.isfinite(tip.xy_m).all() and np.isfinite(tip.covariance_m2).all()
+    return bool(finite) and tip.stamp_s <= now_s + AHEAD_S

@@ -64,6 +64,7 @@ class Conversation:
         self.unanswered_bytes = 0
         self.script: Script | None = None
         self._ask: Ask | None = None
+        self._begun_s = -math.inf
         self._deadline_s = self._steady_deadline_s = math.inf
         self._heard: list[grbl.Message] = []
         self.heard_s = self.steady_s
@@ -144,8 +145,9 @@ class Conversation:
             self._advance(lambda: script.send(reply))
 
     def check_deadline(self) -> None:
-        """End a wait that has taken too long on both clocks."""
-        if self._ask is None or self.now_s < self._deadline_s or self.steady_s < self._steady_deadline_s:
+        """End a wait that has taken too long on both clocks; one that has been set back meanwhile does not count."""
+        too_early = self._begun_s <= self.now_s < self._deadline_s or self.steady_s < self._steady_deadline_s
+        if self._ask is None or too_early:
             return
         if self._ask.text:
             self.void()
@@ -162,7 +164,7 @@ class Conversation:
         if self.script is not script:
             return  # the step itself has started another script
         self._ask, self._heard = ask, []
-        self._deadline_s = self.now_s + ask.timeout_s
+        self._begun_s, self._deadline_s = self.now_s, self.now_s + ask.timeout_s
         self._steady_deadline_s = self.steady_s + ask.timeout_s
         if ask.text:
             self.send(ask.text)

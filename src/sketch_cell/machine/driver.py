@@ -57,18 +57,22 @@ class GrblDriver(DriverCore):
         Each is one straight move that ends there. The nominal feed is `feed_m_per_s` (scalar or (N,)) where given,
         else distance over time; it never exceeds the machine's highest rate. Every call, an empty one too, tells
         the dead man's switch that the caller lives. In IDLE a first time that is not later than the last one
-        begins a new timeline.
+        begins a new timeline. While a path is held its waypoints wait with it: who sends them may not know of the
+        hold yet.
         """
         if np.ndim(time_s) and len(time_s) == 0:  # type: ignore[arg-type]
             self._silent_s = 0.0
             return
-        if self.state not in READY:
+        end_s = self.stream.end_s
+        is_held = self.state in (DriverState.HOLDING, DriverState.HELD) and end_s is not None
+        if self.state not in READY and not is_held:
             raise self._refusal("move")
         times, points = checked_waypoints(time_s, position_m)
         feeds = checked_feeds(feed_m_per_s, len(times))
         check_reach(points, self.board, self.settings)
-        end_s = self.stream.end_s
         if end_s is None or times[0] <= end_s:
+            if is_held:
+                raise self._refusal("move")
             if self.state is DriverState.RUNNING and end_s is not None:
                 raise MachineError(
                     f"A waypoint at {times[0]:.3f} s is not later than the last one at {end_s:.3f} s. "
@@ -79,7 +83,8 @@ class GrblDriver(DriverCore):
             self.statistics.starved += 1
         self._silent_s = 0.0
         self.stream.queue(times, points, feeds)
-        self.become(DriverState.RUNNING, "moving")
+        if not is_held:
+            self.become(DriverState.RUNNING, "moving")
 
     def jog(self, position_m: Sequence[float], feed_m_per_s: float, now_s: float) -> None:
         """Move straight to a position (2,) [m, frame screen] outside any timeline; hold, stop or cancel ends it."""

@@ -58,7 +58,7 @@ class DriverSettings(Settings):
 
 
 class DriverState(enum.Enum):
-    """What the machine is doing; moves are legal in IDLE and RUNNING only."""
+    """What the machine is doing; moves are legal in IDLE and RUNNING, and wait while a path is held."""
 
     OFFLINE = "offline"
     CONNECTING = "connecting"

@@ -33,18 +33,19 @@ class Questions:
     def forget(self) -> None:
         """No answer is to be expected any more: the board has reset itself, or the link is new."""
         self.asked_s: float | None = None
-        self.next_s = -math.inf
+        self._asked_last_s = self.next_s = -math.inf
         self._under_way = self._stale = 0
 
     def due(self, now_s: float) -> bool:
-        """Whether the board should be asked now."""
-        if now_s < self.next_s:
-            return False
-        return self.asked_s is None or now_s - self.asked_s >= AGAIN_S
+        """Whether the board should be asked now: at once where the clock has been set back since it was last."""
+        if now_s < self._asked_last_s:
+            return True
+        return now_s >= self.next_s and (self.asked_s is None or now_s - self.asked_s >= AGAIN_S)
 
     def ask(self, now_s: float, period_s: float) -> None:
         """The board is being asked; the next question follows after the period."""
-        self.asked_s, self.next_s = now_s, now_s + period_s
+        self.asked_s = self._asked_last_s = now_s
+        self.next_s = now_s + period_s
         self._under_way = min(self._under_way + 1, MOST)
 
     def outdate(self) -> None:

@@ -125,11 +125,15 @@ class DrawingControllerNode(Node):
             self._step(self._job_s, ())  # a short state must not be gone before the job has seen it
 
     def _on_tip(self, message: PoseWithCovarianceStamped) -> None:
+        if self._job is None:
+            return
         place, c = message.pose.pose.position, message.pose.covariance
         covariance = np.array([[c[0], c[1]], [c[6], c[7]]])
         self._tips.append(TipSeen(_seconds(message.header.stamp), np.array([place.x, place.y]), covariance))
 
     def _on_executed(self, message: JointTrajectory) -> None:
+        if not message.points or len(message.points[0].positions) != len(JOINTS):
+            return
         point = message.points[0]
         along_s = _seconds_from(point)
         stamp_s = _seconds(message.header.stamp)

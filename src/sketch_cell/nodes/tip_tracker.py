@@ -128,9 +128,13 @@ class TipTrackerNode(LifecycleNode):
     def _on_joint_states(self, message: JointState) -> None:
         if self._tracker is None or not {*JOINTS} <= {*message.name}:
             return
+        if not len(message.name) == len(message.position) == len(message.velocity):
+            return  # somebody else's, such as joint_state_publisher's: without velocities it tells nothing of motion
         order = [message.name.index(name) for name in JOINTS]
         position = screen_from_knobs(np.array(message.position)[order], self._knobs)
         velocity = screen_from_knobs(np.array(message.velocity)[order], self._knobs)
+        if not np.isfinite([position, velocity]).all():
+            return
         stamp = message.header.stamp
         stamp_s = stamp.sec + stamp.nanosec * 1e-9
         self._tracker.note_motion(stamp_s, position, velocity)

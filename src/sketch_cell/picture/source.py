@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,14 @@ class PictureSource:
         """The next new picture, or None; raises `InputError` once for each one that is no good."""
         if not self._settings.photo:
             return None
-        place = Path(self._settings.photo)
+        try:
+            return self._next(Path(self._settings.photo))
+        except OSError as error:
+            raise InputError(
+                f"{self._settings.photo} cannot be looked at: {error.strerror}. Check its name and permissions."
+            ) from error
+
+    def _next(self, place: Path) -> Picture | None:
         if place.is_char_device():
             return self._from_camera(place)
         if not place.exists():
@@ -68,6 +76,9 @@ class PictureSource:
         if key in self._seen:
             return None
         self._seen.add(key)
+        name = os.fsencode(path).decode(errors="replace")
+        if name != str(path):
+            raise InputError(f"{name} has a name that is not UTF-8, which messages must have. Rename it.")
         data = load_photo_file(path, self._settings.max_megapixels)
         return Picture(str(path), data, file_format(path))
 

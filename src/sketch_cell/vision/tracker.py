@@ -82,6 +82,8 @@ class TipTracker:
     # Calibration -------------------------------------------------------------------------------------
 
     def _calibrate(self, image: NDArray[np.uint8], middle_s: float) -> NoTip:
+        if self._first_images and self._first_images[0].shape != image.shape:
+            self._first_images = []  # another camera, or another mode: begin anew
         self._first_images.append(image)
         count = len(self._first_images)
         if count < self.settings.calibration_frames:
