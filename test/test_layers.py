@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "sketch_cell"
-SHARED = {"errors", "settings", "files"}
+SHARED = {"errors", "settings", "files", "packages"}
 CORE = {
     "picture": {"picture"},
     "drawing": {"drawing"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sketch_cell.errors import InputError
+from sketch_cell.packages import need
 from sketch_cell.robot import robot_description
 from sketch_cell.settings import Settings, setting
 
@@ -128,13 +128,8 @@ def _recorder(cell: CellSettings) -> list[NodeSpec]:
         raise InputError(
             f"{folder} exists already: name another folder for the recording, or remove it first."
         )
-    _need("mcap", "record", package="mcap")
+    need("mcap", "record")
     return [NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)]
-
-
-def _need(library: str, argument: str, package: str) -> None:
-    if importlib.util.find_spec(library) is None:
-        raise InputError(f"{argument} needs {package}: pip install {package}, or leave {argument} out.")
 
 
 def view_url(port: int = VIEW_PORT, stream_port: int = VIEW_STREAM_PORT) -> str:
@@ -163,7 +158,7 @@ def _display(cell: CellSettings, sim: dict[str, ParameterValue]) -> list[NodeSpe
     )
     nodes = []
     if cell.view:
-        _need("rerun", "view", package="rerun-sdk")
+        need("rerun", "view", "rerun-sdk")
         nodes.append(NodeSpec("view", "display", parameters=sim, required=False))
     if executable("robot_state_publisher", "robot_state_publisher"):
         parameters = {**sim, "robot_description": description}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,24 @@ from sketch_cell.errors import InputError
 # What a disk says that is full or failing, or takes no file of this name; anything else that a block raises is not
 # about this file.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.EISDIR)
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+    """Refuse, before any work, outputs that could not be written, or would overwrite an input or one another.
+
+    Raises `InputError` that names the first of them.
+    """
+    taken = {path.resolve(): "is read by this very command" for path in inputs}
+    for path in outputs:
+        where = path.resolve()
+        folder = next(parent for parent in where.parents if parent.exists())
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, but a file is to be written. Name a file.")
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"{path} cannot be written into {folder}. Choose another folder.")
+        if where in taken:
+            raise InputError(f"{path} {taken[where]}. Choose another name.")
+        taken[where] = "is the name of two outputs"
 
 
 @contextmanager

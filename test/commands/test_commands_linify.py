@@ -106,13 +106,14 @@ def test_the_search_is_shown(photo, tmp_path):
         (["--cells", "nan"], click.UsageError, "not a valid integer"),
         (["--cells", 0], click.UsageError, "0 is not in the range 1<=x<=1024"),
         (["--line-width-mm", 500], click.UsageError, "500.0 is not in the range 0.001<=x<=100"),
-        (["--line-width-mm", "nan"], SettingError, "--line-width-mm is nan"),
+        (["--line-width-mm", "nan"], click.UsageError, "nan is not a finite number"),
         (["--line-width-mm", 50], SettingError, "--line-width-mm is 0.05 m, wider than a cell"),
-        (["--glass-width-mm", 0, "--glass-height-mm", 100], SettingError, "--glass-width-mm is 0"),
+        (["--glass-width-mm", 0, "--glass-height-mm", 100], click.UsageError, "0.0 is not in the range"),
         (["--video", "film.gif"], InputError, "MP4"),
         (["--preview", "drawing.jpg"], InputError, "PNG"),
         (["--csv", "."], InputError, "is a folder"),
-        (["--csv", "same.txt", "--svg", "./same.txt"], InputError, "Two outputs"),
+        (["--glass-width-mm", 100], InputError, "go together"),
+        (["--csv", "same.txt", "--svg", "./same.txt"], InputError, "two outputs"),
         (["--tone", "nowhere.csv"], InputError, "cannot be read"),
         (["--spi", "spi.png"], InputError, "--method reference"),
     ],
@@ -124,7 +125,7 @@ def test_mistakes_are_named(photo, arguments, error, words):
 
 def test_no_output_replaces_the_photo(photo):
     before = photo.read_bytes()
-    with pytest.raises(InputError, match="the photo itself"):
+    with pytest.raises(InputError, match="read by this very command"):
         run(photo, *FAST, "--preview", photo)
     with pytest.raises(InputError, match="1 of 1"):
         run(photo.parent, *FAST, "--preview", photo.parent)
@@ -134,3 +135,12 @@ def test_no_output_replaces_the_photo(photo):
 def test_a_missing_photo_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         run(tmp_path / "nowhere.png")
+
+
+def test_three_photos_of_like_names_give_three_files(photo):
+    folder = photo.parent
+    for name in ("a.jpg", "a.png", "a.jpg.png"):
+        PIL.Image.open(photo).convert("RGB").save(folder / name)
+    photo.unlink()
+    run(folder, *FAST, "--csv", folder / "out")
+    assert len(list((folder / "out").iterdir())) == 3

@@ -99,6 +99,10 @@ def test_only_the_loops_without_eyes_are_told_the_backlash() -> None:
         ("camera: [1, 2]", "camera"),
         ("toy: {a: ]", "not YAML"),
         ("toy: 5", "5"),
+        ("toy: {soft_zone: [0.0, 2.0]}", "soft_zone is 2"),
+        ("toy: {backlash_x_m: [one, two]}", "backlash_x_m"),
+        ("toy: {backlash_x_m: [0.001, .inf]}", "backlash_x_m"),
+        ("toy: {1: 2, a: 3}", "no setting 1"),
     ],
 )
 def test_bad_faults_are_refused_by_name(content: str, named: str, tmp_path: Path) -> None:

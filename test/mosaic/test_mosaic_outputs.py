@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -19,7 +20,7 @@ from sketch_cell.mosaic.mosaic import plan_mosaic
 from sketch_cell.mosaic.outputs import make_outputs
 from sketch_cell.mosaic.placements import laying_time_s, place, placements_csv
 from sketch_cell.mosaic.plan_pdf import templates
-from sketch_cell.mosaic.settings import BillSettings, LayingSettings, MosaicSettings
+from sketch_cell.mosaic.settings import FILES, BillSettings, LayingSettings, MosaicSettings
 from sketch_cell.mosaic.stock import read_stock
 
 LIBRARY = default_library()
@@ -155,3 +156,39 @@ def test_a_senseless_stock_is_refused_by_name(tmp_path, text, says):
     with pytest.raises(InputError, match=says) as caught:
         read_stock(path, ["red"])
     assert str(path) in str(caught.value)
+
+
+@given(st.integers(1, 8), st.integers(1, 100))
+def test_what_is_left_over_is_what_the_bags_hold_more(colours, size):
+    names = [f"colour {n}" for n in range(colours)]
+    settings = BillSettings(bag_sweets=max(size, colours))
+    bill = make_bill(names, np.full(colours, 5), (1.0, 1.0), settings)
+    assert bill.left_over == bill.bags * settings.bag_sweets - bill.sweets
+    assert all(line.left_over >= 0 for line in bill.lines)
+
+
+def test_a_palette_that_a_spreadsheet_saved_is_read_and_another_encoding_named(tmp_path):
+    write_library(tmp_path, LIBRARY[:2])
+    palette = tmp_path / "palette.csv"
+    text = palette.read_text().replace("red", "grün")
+    palette.write_text(text, encoding="utf-8-sig")
+    assert "grün" in [colour.name for colour in read_library(tmp_path)]
+    palette.write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="UTF-8"):
+        read_library(tmp_path)
+
+
+def test_names_in_other_alphabets_are_written_in_the_plan(plan):
+    colours = tuple(dataclasses.replace(colour, name="Лазурный") for colour in plan.colours[:1])
+    other = dataclasses.replace(plan, colours=colours + plan.colours[1:])
+    settings = MosaicSettings(layout=plan.layout.kind, short_edge=15)
+    pdf = make_outputs(other, settings, BillSettings(), LayingSettings(template_sweets=10)).files["plan.pdf"]
+    assert b"DejaVu" in pdf
+    assert b"DejaVu" not in make_outputs(plan, settings, BillSettings(), LayingSettings()).files["plan.pdf"]
+
+
+def test_without_reportlab_everything_but_the_plan_is_there(plan, monkeypatch):
+    monkeypatch.setattr("sketch_cell.mosaic.outputs.is_installed", lambda module: module != "reportlab")
+    settings = MosaicSettings(layout=plan.layout.kind, short_edge=15)
+    files = make_outputs(plan, settings, BillSettings(), LayingSettings()).files
+    assert {*files, "plan.pdf"} == {*FILES}

@@ -223,3 +223,12 @@ def test_strings_survive(tmp_path):
     write(tmp_path / "bag", [("/words", START_NS, data)])
     (message,) = Bag(tmp_path / "bag")
     assert message.data == data
+
+
+@pytest.mark.parametrize(
+    "content", ["a: [", "x: 1", "rosbag2_bagfile_information: {}", "", "- 1", "\udcff\udcfe"]
+)
+def test_metadata_of_something_else_is_named(tmp_path, content):
+    (tmp_path / "metadata.yaml").write_text(content, errors="surrogateescape")
+    with pytest.raises(InputError, match=r"metadata\.yaml"):
+        Bag(tmp_path)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sketch_cell.commands.console import console
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import InputError
-from sketch_cell.files import whole_file, write_whole
+from sketch_cell.files import check_outputs, whole_file, write_whole
 from sketch_cell.vision.calibration import Calibration, Lens, read_calibration
 from sketch_cell.vision.capture import Capture, CaptureSettings
 from sketch_cell.vision.glass import GlassSettings, moved_px
@@ -52,6 +52,10 @@ def calibrate(
     """
     if bool(pictures) == bool(device):
         raise InputError("Give either picture files or --device: the calibration needs exactly one of them.")
+    if picture and picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {picture} is no name for PNG. End it in .png.")
+    outputs, inputs = (picture, None if check else output), (*pictures, lens, output if check else None)
+    check_outputs(filter(None, outputs), filter(None, inputs))
     images = [_read(path) for path in pictures] if pictures else _take(device, count)
     if len({image.shape for image in images}) > 1:
         raise InputError("The pictures differ in size: give pictures of one camera in one mode.")
@@ -59,11 +63,11 @@ def calibrate(
     known = read_calibration(lens).lens if lens else None
     found = calibrate_glass(mean, settings_from(GlassSettings, options), known)
     console.print(_summary(found, known))
-    if picture:
-        _draw(mean, found, picture)
     if check:
         _check(found, output)
-    else:
+    if picture:
+        _draw(mean, found, picture)
+    if not check:
         write_whole(output, found.to_text())
         console.print(f"wrote {output}")
 

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 # Reports and bars go to standard error, so that standard output stays clean for --json and pipes.
-console = Console(stderr=True, highlight=False)
+# Names of files and colours are shown as they are: brackets in them are no markup, :cat: is no emoji.
+console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
-    """Print one sentence as it is: names in it are neither markup nor emoji, and a line is not cut in a path."""
-    console.print(text, markup=False, emoji=False, soft_wrap=True)
+    """Print one sentence; no line ends in the middle of a path."""
+    console.print(text, soft_wrap=True)
 
 
 @contextmanager

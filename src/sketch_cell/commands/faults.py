@@ -13,7 +13,7 @@ import yaml
 from sketch_cell.commands.whole_cell import CellSettings
 from sketch_cell.control.estimator import EstimatorSettings
 from sketch_cell.control.job_words import ControlSettings
-from sketch_cell.errors import InputError
+from sketch_cell.errors import InputError, SettingError
 from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.settings import Settings
 from sketch_cell.twin.camera import CameraSettings
@@ -74,19 +74,34 @@ def read_faults(path: Path) -> Faults:
     for part, kind in PARTS.items():
         values = content.get(part) or {}
         known = {item.name for item in dataclasses.fields(kind)}
-        unknown = sorted(set(values) - known) if isinstance(values, dict) else [str(values)]
+        unknown = sorted(map(str, set(values) - known)) if isinstance(values, dict) else [str(values)]
         if unknown:
             raise InputError(
                 f"{path}: {part} has no setting {unknown[0]}; it has {', '.join(sorted(known))}."
             )
     faults = Faults(content.get("toy") or {}, content.get("camera") or {})
-    faults.cell(0, "open", MotionSettings())  # a value out of range is refused now, not after an hour
+    # Both ends of every range: a value out of reach is refused now, not after an hour.
+    for end in (0, 1):
+        try:
+            ToySettings(**(ROOM | _end_of(faults.toy, end)))
+            CameraSettings(**_end_of(faults.camera, end))
+        except SettingError as error:
+            raise InputError(f"{path}: {error}") from error
     return faults
+
+
+def _is_range(value: Fault) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _end_of(values: dict[str, Fault], end: int) -> dict[str, Any]:
+    """The settings with each range at its first or last value."""
+    return {name: value[end] if _is_range(value) else value for name, value in values.items()}
 
 
 def _drawn(values: dict[str, Fault], rng: np.random.Generator) -> dict[str, Any]:
     drawn = {}
     for name in sorted(values):
         value = values[name]
-        drawn[name] = float(rng.uniform(*value)) if isinstance(value, list) and len(value) == 2 else value
+        drawn[name] = float(rng.uniform(*value)) if _is_range(value) else value
     return drawn

@@ -25,8 +25,9 @@ from sketch_cell.drawing.plan import LinePlan, plan_line
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.tone import MeasuredTone
 from sketch_cell.errors import InputError
-from sketch_cell.files import whole_file, write_whole
+from sketch_cell.files import check_outputs, whole_file, write_whole
 from sketch_cell.machine.motion import MotionSettings, vertex_times_s
+from sketch_cell.packages import need
 from sketch_cell.picture.read import read_photo
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -46,6 +47,7 @@ class Work:
     backlash_m: tuple[float, float]  # on x and on y, taken up at every reversal
     own_sheet: bool  # no glass was named: the sheet is as large as the drawing
     measured: MeasuredTone | None = None  # how dark the machine really draws
+    read: tuple[Path, ...] = ()  # files besides the photo, which no output may overwrite
 
 
 def _output(name: str, help_text: str) -> Callable[[Any], Any]:
@@ -64,12 +66,16 @@ def _output(name: str, help_text: str) -> Callable[[Any], Any]:
 @_output("tone", "Use the tone curve that `sketch-cell tone read` measured.")
 @settings_options(LineSettings, leave_out=("glass_width_m", "glass_height_m", "margin_m"))
 @click.option(
-    "--glass-width-mm", type=float, help="Width of the drawable glass; the drawing's own by default."
+    "--glass-width-mm",
+    type=FloatRange(1, 10_000),
+    help="Width of the drawable glass; the drawing's own by default.",
 )
 @click.option(
-    "--glass-height-mm", type=float, help="Height of the drawable glass; the drawing's own by default."
+    "--glass-height-mm",
+    type=FloatRange(1, 10_000),
+    help="Height of the drawable glass; the drawing's own by default.",
 )
-@click.option("--margin-mm", type=float, help="Free border on every side of a named glass.")
+@click.option("--margin-mm", type=FloatRange(0, 1000), help="Free border on every side of a named glass.")
 @settings_options(MotionSettings)
 @click.option("--backlash-x-mm", type=FloatRange(0, 20), default=0.0, show_default=True,
               help="Backlash of x, for the draw time.")  # fmt: skip
@@ -81,13 +87,18 @@ def linify(photo: Path, **options: Any) -> None:
     Example: sketch-cell linify holiday.jpg --preview plan.png --svg plan.svg --gcode plan.nc
     """
     outputs = {kind: options[kind] for kind in SUFFIXES if options[kind] is not None}
+    if "video" in outputs:
+        need("av", "--video")
     glass = [options[name] for name in ("glass_width_mm", "glass_height_mm")]
+    if glass.count(None) == 1:
+        raise InputError("--glass-width-mm and --glass-height-mm go together. Give both, or neither.")
     work = Work(
         settings_from(LineSettings, options),
         settings_from(MotionSettings, options),
         (options["backlash_x_mm"] / 1000, options["backlash_y_mm"] / 1000),
         own_sheet=glass == [None, None],
         measured=read_tone_file(options["tone"]) if options["tone"] else None,
+        read=(options["tone"],) if options["tone"] else (),
     )
     if work.measured is not None and work.settings.method == "reference":
         raise InputError(
@@ -111,15 +122,20 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
         if target.exists() and not target.is_dir():
             raise InputError(f"--{kind} {target} is a file, but PHOTO is a folder. Name a folder.")
     refused = []
-    stems = [path.stem for path in photos]
+    names: list[str] = []
+    for path in photos:
+        # Two photos of one name: both keep their suffix as part of the name, or get one more.
+        alike = [other for other in photos if other.stem == path.stem]
+        name = path.stem if len(alike) == 1 else path.name
+        while name in names:
+            name += "_"
+        names.append(name)
     with progress(f"Planning {folder}", len(photos)) as advance:
-        for path in photos:
-            # Two photos of one name: both keep their suffix as part of the name.
-            name = path.stem if stems.count(path.stem) == 1 else path.name
+        for path, name in zip(photos, names, strict=True):
             try:
                 _linify_file(path, {k: t / f"{name}{SUFFIXES[k]}" for k, t in outputs.items()}, work)
             except InputError as error:
-                console.print(f"{path}: {error}", markup=False)
+                console.print(f"{path}: {error}")
                 refused.append(path.name)
             advance(1)
     if refused:
@@ -127,7 +143,7 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
 
 
 def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
-    _check_outputs(path, outputs)
+    _check_outputs(path, outputs, work.read)
     try:
         pixels = read_photo(path.read_bytes())
     except OSError as error:
@@ -144,23 +160,17 @@ def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
     console.print(
         f"{path}: {report['line_m']:.1f} m of line, {report['commands']} commands, "
         f"{report['reversals_x']} + {report['reversals_y']} reversals (x + y), about {drawn / 60:.0f} min to draw",
-        markup=False,
         soft_wrap=True,
     )
 
 
-def _check_outputs(photo: Path, outputs: dict[str, Path]) -> None:
+def _check_outputs(photo: Path, outputs: dict[str, Path], inputs: tuple[Path, ...]) -> None:
     """Refuse what could only fail or do harm once the line is planned."""
     for kind, target in outputs.items():
-        if target.is_dir():
-            raise InputError(f"--{kind} {target} is a folder, but {photo} is one photo. Name a file.")
-        if target.resolve() == photo.resolve():
-            raise InputError(f"--{kind} {target} is the photo itself. Choose another name.")
         needed = {"video": ".mp4", "preview": ".png", "spi": ".png"}.get(kind)
         if needed and target.suffix.lower() != needed:
             raise InputError(f"--{kind} {target} is no name for {needed[1:].upper()}. End it in {needed}.")
-    if len({target.resolve() for target in outputs.values()}) < len(outputs):
-        raise InputError("Two outputs have the same name. Give each its own.")
+    check_outputs(outputs.values(), (photo, *inputs))
 
 
 def report_of(plan: LinePlan, work: Work, planned_s: float) -> dict[str, Any]:
@@ -225,10 +235,8 @@ def _write(kind: str, target: Path, plan: LinePlan, report: dict[str, Any], work
 
 def write_video(path: Path, plan: LinePlan, motion: MotionSettings) -> None:
     """Write ten seconds of H.264 of the drawing growing at its real pace; needs the package `av`."""
-    try:
-        import av
-    except ImportError as error:
-        raise InputError("--video needs the package av. Install it with: pip install av.") from error
+    import av
+
     s, xy = plan.settings, plan.commands_xy
     times = vertex_times_s(xy, motion)
     moments = np.linspace(0, times[-1], FILM_S * FRAMES_PER_S)

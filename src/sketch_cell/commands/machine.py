@@ -14,14 +14,16 @@ import numpy as np
 import yaml
 
 from sketch_cell.bringup import CellSettings, check_port, parameter_file
-from sketch_cell.commands.options import settings_options, settings_over
+from sketch_cell.commands.options import FloatRange, settings_options, settings_over
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
+from sketch_cell.machine.waypoints import check_reach
 
 PERIOD_S = 0.005
+ARRIVED_M = 0.0005
 FAILED = (DriverState.ALARM, DriverState.FAULT, DriverState.OFFLINE, DriverState.REFUSED)
 
 
@@ -102,9 +104,11 @@ def home(port: str, baud: int, params_file: str, **options: Any) -> None:
 
 @machine.command()
 @_board_options
-@click.option("--speed-mm-per-s", default=20.0, show_default=True, help="Speed on the way.")
-@click.argument("x_mm", type=float)
-@click.argument("y_mm", type=float)
+@click.option(
+    "--speed-mm-per-s", type=FloatRange(0.1, 1000), default=20.0, show_default=True, help="Speed on the way."
+)
+@click.argument("x_mm", type=FloatRange())
+@click.argument("y_mm", type=FloatRange())
 def jog(
     port: str, baud: int, params_file: str, x_mm: float, y_mm: float, speed_mm_per_s: float, **options: Any
 ) -> None:
@@ -113,11 +117,15 @@ def jog(
     Example: sketch-cell machine jog --port /dev/ttyUSB0 50 40
     """
     board, driver = board_settings(params_file, options), driver_settings(params_file)
+    goal_m = np.array([x_mm, y_mm]) / 1000
+    check_reach(goal_m[None], board, driver)
     with Visit(port, baud, board, driver) as visit:
         visit.home()
-        visit.driver.jog([x_mm / 1000, y_mm / 1000], speed_mm_per_s / 1000, time.monotonic())
+        visit.driver.jog(goal_m.tolist(), speed_mm_per_s / 1000, time.monotonic())
         visit.until(DriverState.IDLE)
         visit.say_place()
+        if np.hypot(*(goal_m - visit.driver.reported_m)) > ARRIVED_M:
+            raise MachineError(f"It did not get there: {visit.driver.reason}.")
 
 
 def board_settings(params_file: str, options: dict[str, Any]) -> BoardSettings:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sketch_cell.commands.console import console, progress
+from sketch_cell.commands.console import console, progress, say
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import InputError
-from sketch_cell.mosaic.settings import BillSettings, LayingSettings, MosaicSettings
+from sketch_cell.files import check_outputs
+from sketch_cell.mosaic.settings import FILES, BillSettings, LayingSettings, MosaicSettings
+from sketch_cell.packages import is_installed, need
 
 if TYPE_CHECKING:
     from sketch_cell.mosaic.outputs import Outputs
@@ -39,7 +41,16 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     bill_settings = settings_from(BillSettings, options)
     laying = settings_from(LayingSettings, options)
 
+    if stock:
+        need("ortools", "--stock")
+    inputs = [photo, *filter(None, [stock])]
+    inputs += [library / name for name in ("palette.csv", "report.json", "board.png")] if library else []
+    check_outputs([out / name for name in FILES], inputs)
+    if not is_installed("reportlab"):
+        say("plan.pdf is left out: it needs reportlab (pip install reportlab).")
+
     # Planning compiles and imports much: only now, when it is needed.
+    from sketch_cell.mosaic.bill import bag_shares
     from sketch_cell.mosaic.default_library import default_library
     from sketch_cell.mosaic.layout import fit_layout
     from sketch_cell.mosaic.library_files import read_library
@@ -53,6 +64,7 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     for bare in [colour.name for colour in known if not colour.chips(settings.layout)]:
         console.print(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
     names = [colour.name for colour in colours]
+    bag_shares(bill_settings.bag_shares, names)
     counts = read_stock(stock, names) if stock else None
     try:
         pixels = read_photo(photo.read_bytes())

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sketch_cell.commands.console import progress, say
 from sketch_cell.commands.options import FloatRange
 from sketch_cell.errors import InputError
-from sketch_cell.files import whole_file, write_whole
+from sketch_cell.files import check_outputs, whole_file, write_whole
+from sketch_cell.packages import need
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker
 from sketch_cell.picture.read import Photo, finished, open_photo, upright
 from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired
@@ -160,15 +161,14 @@ def _repair_file(source: Path, target: Path, work: Work) -> None:
 
 def _check_names(source: Path, target: Path, work: Work) -> None:
     """Refuse names of outputs that have no format or would overwrite another file of this work."""
-    if work.zoom_video and work.zoom_video.suffix.lower() != ".mp4":
-        raise InputError(f"{work.zoom_video} is not an MP4. End its name in .mp4.")
-    taken = {path.resolve() for path in (source, work.compare) if path}
-    for path in filter(None, (target, work.side_by_side, work.zoom_video)):
-        if path != work.zoom_video:
-            _format_of(path)
-        if path.resolve() in taken:
-            raise InputError(f"{path} is already another picture of this work. Choose another name.")
-        taken.add(path.resolve())
+    for picture in filter(None, (target, work.side_by_side)):
+        _format_of(picture)
+    if work.zoom_video:
+        if work.zoom_video.suffix.lower() != ".mp4":
+            raise InputError(f"{work.zoom_video} is not an MP4. End its name in .mp4.")
+        need("av", "--zoom-video")
+    outputs = (target, work.side_by_side, work.zoom_video)
+    check_outputs(filter(None, outputs), filter(None, (source, work.compare)))
 
 
 def _format_of(target: Path) -> str:
@@ -267,12 +267,10 @@ def _print_qualities(pictures: dict[str, Image], original: Image) -> None:
 
 def write_video(path: Path, panels: dict[str, Image]) -> None:
     """Write the zooming comparison as H.264 in an MP4; needs the package `av`."""
+    import av
+
     from sketch_cell.picture.comparison import FRAMES, most_changed, zoom_frames
 
-    try:
-        import av
-    except ImportError as error:
-        raise InputError("--zoom-video needs the package av. Install it with: pip install av.") from error
     centre = most_changed(panels["JPEG"], panels["network"])
     with (
         whole_file(path) as temporary,

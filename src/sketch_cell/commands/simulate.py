@@ -12,7 +12,7 @@ from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.commands.table import read_table
 from sketch_cell.drawing.settings import LineSettings
-from sketch_cell.files import write_whole
+from sketch_cell.files import check_outputs, write_whole
 from sketch_cell.machine.motion import MotionSettings
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def simulate(
     """
     from sketch_cell.commands.faults import Faults, read_faults
 
+    if json_file:
+        check_outputs([json_file], filter(None, (source, faults)))
     line_m = read_line(source, cells)
     motion = settings_from(MotionSettings, options)
     chosen = read_faults(faults) if faults else Faults()

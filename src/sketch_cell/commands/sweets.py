@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import InputError
-from sketch_cell.files import write_whole
+from sketch_cell.files import check_outputs, write_whole
 from sketch_cell.mosaic.sweets_settings import SweetsSettings
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ def sweets(photos: tuple[Path, ...], library: Path, **options: Any) -> None:
     Example: sketch-cell sweets tray1.jpg tray2.jpg --library mine
     """
     settings = settings_from(SweetsSettings, options)
+    photos = tuple({photo.resolve(): photo for photo in photos}.values())
+    check_outputs([library / name for name in ("palette.csv", "report.json", "board.png")], photos)
+    for photo in photos:
+        if photo.resolve().parent == (library / "chips").resolve():
+            raise InputError(
+                f"{photo} is a chip of {library} itself. Choose another library, or other photos."
+            )
 
     from sketch_cell.mosaic.board_picture import board_picture
     from sketch_cell.mosaic.library_files import write_library

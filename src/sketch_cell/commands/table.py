@@ -17,7 +17,7 @@ def read_table(path: Path, header: str, maker: str) -> NDArray[np.float64]:
     import numpy as np
 
     try:
-        with path.open() as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             found = lines.readline().strip().replace(" ", "")
             table = np.loadtxt(lines, delimiter=",", ndmin=2)
     except OSError as error:

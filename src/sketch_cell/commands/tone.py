@@ -15,8 +15,8 @@ from sketch_cell.drawing.plan import plan_line
 from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.drawing.tone import MeasuredTone
 from sketch_cell.drawing.tone_chart import read_tone, tone_chart
-from sketch_cell.errors import InputError
-from sketch_cell.files import write_whole
+from sketch_cell.errors import InputError, SettingError
+from sketch_cell.files import check_outputs, write_whole
 from sketch_cell.picture.read import read_photo
 
 HEADER = "predicted,observed"
@@ -37,12 +37,20 @@ def chart(csv: Path, gcode: Path | None, **options: object) -> None:
 
     Example: sketch-cell tone chart chart.csv --gcode chart.nc
     """
-    settings = settings_from(LineSettings, {**options, "margin_mm": CHART_MARGIN_M * 1000})
+    check_outputs(filter(None, (csv, gcode)))
+    try:
+        settings = settings_from(LineSettings, {**options, "margin_mm": CHART_MARGIN_M * 1000})
+    except SettingError as error:
+        if "margin_m" not in str(error):
+            raise
+        raise InputError(
+            f"The chart needs a glass of more than {CHART_MARGIN_M * 2000:g} mm each way."
+        ) from error
     plan = plan_line(tone_chart(), settings)
     write_whole(csv, csv_text(plan.xy))
     if gcode is not None:
         write_whole(gcode, gcode_text(plan.commands_xy))
-    console.print(f"{csv}: {plan.length_m:.1f} m of line", markup=False)
+    console.print(f"{csv}: {plan.length_m:.1f} m of line")
 
 
 @tone.command()
@@ -58,6 +66,7 @@ def read(photo: Path, csv: Path, tone_file: Path, **options: object) -> None:
 
     Example: sketch-cell tone read chart.jpg chart.csv tone.csv
     """
+    check_outputs([tone_file], (photo, csv))
     settings = settings_from(LineSettings, options)
     try:
         pixels = read_photo(photo.read_bytes())
@@ -73,7 +82,7 @@ def read(photo: Path, csv: Path, tone_file: Path, **options: object) -> None:
     rows = "".join(f"{p:.5f},{o:.5f}\n" for p, o in zip(found.predicted, found.observed, strict=True))
     write_whole(tone_file, f"{HEADER}\n{rows}")
     middle = float(found.seen(np.array([0.5], np.float32))[0])
-    console.print(f"{tone_file}: half ink looks like {middle:.2f}", markup=False)
+    console.print(f"{tone_file}: half ink looks like {middle:.2f}")
 
 
 def read_tone_file(path: Path) -> MeasuredTone:

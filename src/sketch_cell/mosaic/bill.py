@@ -69,7 +69,7 @@ def make_bill(
     """The bill for counts (K,) of the named colours on a board of size_m (width, height)."""
     shares = bag_shares(settings.bag_shares, names)
     bags = bags_needed(counts, shares, settings.bag_sweets)
-    in_bags = np.floor(shares * settings.bag_sweets * bags).astype(int)
+    in_bags = _split(bags * settings.bag_sweets, shares)
     lacking = np.zeros(len(names), int) if missing is None else missing
     lines = tuple(
         Line(
@@ -83,6 +83,14 @@ def make_bill(
         for name, count, lacks, held in zip(names, counts, lacking, in_bags, strict=True)
     )
     return Bill(lines, *size_m, bags, bags * settings.bag_price)
+
+
+def _split(total: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Whole numbers (K,) that add up to `total`, as near to the shares as can be (largest remainders)."""
+    exact = shares * total
+    parts = np.floor(exact).astype(np.int64)
+    parts[np.argsort(parts - exact, kind="stable")[: total - int(parts.sum())]] += 1
+    return parts
 
 
 def bag_shares(text: str, names: Sequence[str]) -> NDArray[np.float64]:

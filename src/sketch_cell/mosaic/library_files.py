@@ -54,14 +54,18 @@ def read_library(folder: Path) -> tuple[Colour, ...]:
     """The colours of a library, rows of one name merged; raises `InputError` where it is empty or broken."""
     palette = folder / "palette.csv"
     try:
-        text = palette.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = palette.read_text(encoding="utf-8-sig")  # as a spreadsheet may save it
+    except UnicodeDecodeError as error:
+        raise InputError(f"{palette} is not in UTF-8. Save it anew, as CSV in UTF-8.") from error
+    except OSError as error:
         raise InputError(
             f"{palette} cannot be read: make a library with `sketch-cell sweets PHOTO --library {folder}`."
         ) from error
     reader = csv.DictReader(io.StringIO(text))
     if not {"name", "chips"} <= set(reader.fieldnames or ()):
-        raise InputError(f"{palette} has no columns name and chips: make the library again.")
+        raise InputError(
+            f"{palette} lacks the columns name and chips. Bring its first line back, or make the library again."
+        )
     found: dict[str, dict[str, list[NDArray[np.uint8]]]] = {}
     for row in reader:
         name, prefix = (row["name"] or "").strip(), (row["chips"] or "").strip()

@@ -22,6 +22,7 @@ from sketch_cell.mosaic.placements import laying_time_s, place, placements_csv
 from sketch_cell.mosaic.plan_pdf import plan_pdf
 from sketch_cell.mosaic.settings import BillSettings, LayingSettings, MosaicSettings
 from sketch_cell.mosaic.stock import missing
+from sketch_cell.packages import is_installed
 
 LONGEST_PICTURE_PX = 1600
 Step = Callable[[float], None]
@@ -65,10 +66,11 @@ def make_outputs(
         "from_afar.png": png(np.hstack([mosaic_srgb, afar])),
         "placements.csv": placements_csv(placements).encode(),
         "bill.csv": bill_csv(bill).encode(),
-        "plan.pdf": plan_pdf(mosaic, bill, settings, laying, mosaic_srgb, afar),
         "gamut.png": gamut_png(mosaic),
         "report.json": (json.dumps(report, indent=2) + "\n").encode(),
     }
+    if is_installed("reportlab"):
+        files["plan.pdf"] = plan_pdf(mosaic, bill, settings, laying, mosaic_srgb, afar)
     progress(0.4)
     return Outputs(files, report, bill)
 

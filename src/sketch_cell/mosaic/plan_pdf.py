@@ -109,12 +109,27 @@ SYMBOLS = (
 )
 
 
+def _font_for(text: str) -> str:
+    """The name of a font that has the letters of `text`: PDF's own, or else matplotlib's DejaVu Sans."""
+    try:
+        text.encode("cp1252")
+        return "Helvetica"
+    except UnicodeEncodeError:
+        from matplotlib.font_manager import findfont
+        from reportlab.pdfbase.pdfmetrics import registerFont
+        from reportlab.pdfbase.ttfonts import TTFont
+
+        registerFont(TTFont("DejaVu Sans", findfont("DejaVu Sans")))
+        return "DejaVu Sans"
+
+
 class _Legend:
     """Number, symbol, fill and ink of every colour: the same on every sheet."""
 
     def __init__(self, canvas: Any, mosaic: Mosaic) -> None:
         linear = np.array([colour.linear for colour in mosaic.colours])
         self.names = [colour.name for colour in mosaic.colours]
+        self._font = _font_for("".join(self.names))
         fills = (srgb_from_linear(linear) / 255.0).tolist()
         dark_inks = (lab_from_linear(linear)[:, 0] > LIGHT_ENOUGH).tolist()
         # Each sweet is drawn once and then only referred to: that keeps the file small.
@@ -140,7 +155,7 @@ class _Legend:
             left, base = x + (place % columns) * width / columns, y - (place // columns) * 20.0
             self.swatch(canvas, index, left + 8.0, base, 8.0)
             canvas.setFillGray(0.0)
-            canvas.setFont("Helvetica", 9)
+            canvas.setFont(self._font, 9)
             canvas.drawString(left + 20.0, base - 3.0, f"{self.names[index][:18]}: {counts[index]}")
 
 

@@ -9,6 +9,8 @@ from sketch_cell.mosaic.layout import MAX_SWEETS
 from sketch_cell.settings import Settings, setting
 
 LAYOUTS = ("square", "hex", "side")
+# What a plan leaves in its folder (`mosaic.outputs`).
+FILES = ("mosaic.png", "from_afar.png", "placements.csv", "bill.csv", "gamut.png", "plan.pdf", "report.json")
 METHODS = ("search", "diffusion", "nearest", "chips")
 
 
@@ -44,7 +46,7 @@ class MosaicSettings(Settings):
         card_srgb(self.card)
         if not 0.2 <= self.side_height <= 5.0:
             raise SettingError(
-                f"sweet_height_m is {self.sweet_height_m:g}, but must be from a fifth to five times pitch_m."
+                f"sweet_height_m must be from a fifth to five times pitch_m, and not {self.side_height:g} times."
             )
 
     @property

@@ -120,11 +120,16 @@ def _files(path: Path) -> tuple[list[Path], str]:
         raise InputError(f"{path} does not exist: name the folder of a recording, or its .mcap file.")
     metadata = path / "metadata.yaml"
     if metadata.is_file():
-        about = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
-        custom = about.get("custom_data") or {}
-        return _existing([path / name for name in about["relative_file_paths"]]), custom.get(
-            NAMESPACE_KEY, ""
-        )
+        try:
+            about = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+            files = [path / name for name in about["relative_file_paths"]]
+            namespace = (about.get("custom_data") or {}).get(NAMESPACE_KEY, "")
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError, OSError) as error:
+            raise InputError(
+                f"{metadata} is not what a recorder writes ({type(error).__name__}): remove it, and the .mcap files "
+                "beside it are played as they are."
+            ) from error
+        return _existing(files), namespace
     files = sorted(path.glob("*.mcap"))  # the recorder was killed before it could say what it wrote
     if not files:
         raise InputError(f"{path} has no .mcap file in it: name the folder of a recording.")

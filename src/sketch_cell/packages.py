@@ -1,0 +1,19 @@
+"""Packages that only some parts need: asked for before the work, not missed after it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from sketch_cell.errors import InputError
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported, without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def need(module: str, argument: str, package: str = "") -> None:
+    """Raise `InputError` where what `argument` asks for lacks its module, which pip knows as `package`."""
+    if not is_installed(module):
+        package = package or module
+        raise InputError(f"{argument} needs {package}: pip install {package}, or leave {argument} out.")
