@@ -129,7 +129,7 @@ def test_eight_looks_see_no_direction(is_grey):
         apart = np.abs(turned(repaired, look, back=True).astype(int) - upright)
         # Sums taken in another order may round a level that lies in the middle the other way; and rows and columns,
         # whose steps differ in the standard's table, have gains of their own.
-        most, mean = (8, 0.3) if is_on_its_side else (1, 1e-3)
+        most, mean = (8, 0.4) if is_on_its_side else (1, 1e-3)
         assert apart.max() <= most and apart.mean() < mean
 
 
