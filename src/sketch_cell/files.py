@@ -16,13 +16,13 @@ from sketch_cell.errors import InputError
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.EISDIR)
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()) -> None:
     """Refuse, before any work, outputs that could not be written, or would overwrite an input or one another.
 
-    Raises `InputError` that names the first of them.
+    None stands for one that was not asked for. Raises `InputError` that names the first of them.
     """
-    taken = {path.resolve(): "is read by this very command" for path in inputs}
-    for path in outputs:
+    taken = {path.resolve(): "is read by this very command" for path in filter(None, inputs)}
+    for path in filter(None, outputs):
         where = path.resolve()
         folder = next(parent for parent in where.parents if parent.exists())
         if path.is_dir():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sketch_cell.bringup import CellSettings, NodeSpec, cell_nodes, managed, parameter_file, view_url
-from sketch_cell.commands.console import console
+from sketch_cell.commands.console import console, say
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import MachineError, SketchCellError
 from sketch_cell.runner import CellProcesses
@@ -83,7 +83,7 @@ def _run(processes: CellProcesses, nodes: list[NodeSpec], cell: CellSettings, at
 
     with processes:
         if cell.view:
-            console.print(f"Live view: {view_url()}", soft_wrap=True)
+            say(f"Live view: {view_url()}")
         observer = CellObserver(cell.namespace)
         try:
             person = Person(observer, processes, {**ORDERS, **(QUEUE_ORDERS if cell.queue else {})})

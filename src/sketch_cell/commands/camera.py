@@ -54,8 +54,8 @@ def calibrate(
         raise InputError("Give either picture files or --device: the calibration needs exactly one of them.")
     if picture and picture.suffix.lower() != ".png":
         raise InputError(f"--picture {picture} is no name for PNG. End it in .png.")
-    outputs, inputs = (picture, None if check else output), (*pictures, lens, output if check else None)
-    check_outputs(filter(None, outputs), filter(None, inputs))
+    read, written = (output, None) if check else (None, output)
+    check_outputs((picture, written), (*pictures, lens, read))
     images = [_read(path) for path in pictures] if pictures else _take(device, count)
     if len({image.shape for image in images}) > 1:
         raise InputError("The pictures differ in size: give pictures of one camera in one mode.")

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from sketch_cell.commands.console import console, progress
+from sketch_cell.commands.console import progress, say
 from sketch_cell.commands.draw_time import draw_time
 from sketch_cell.commands.options import FloatRange, settings_from, settings_options
 from sketch_cell.commands.tone import read_tone_file
@@ -122,11 +122,10 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
         if target.exists() and not target.is_dir():
             raise InputError(f"--{kind} {target} is a file, but PHOTO is a folder. Name a folder.")
     refused = []
-    names: list[str] = []
+    stems, names = [path.stem for path in photos], list[str]()
     for path in photos:
-        # Two photos of one name: both keep their suffix as part of the name, or get one more.
-        alike = [other for other in photos if other.stem == path.stem]
-        name = path.stem if len(alike) == 1 else path.name
+        # Two photos of one name: both keep their suffix as part of the name.
+        name = path.stem if stems.count(path.stem) == 1 else path.name
         while name in names:
             name += "_"
         names.append(name)
@@ -135,7 +134,7 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
             try:
                 _linify_file(path, {k: t / f"{name}{SUFFIXES[k]}" for k, t in outputs.items()}, work)
             except InputError as error:
-                console.print(f"{path}: {error}")
+                say(f"{path}: {error}")
                 refused.append(path.name)
             advance(1)
     if refused:
@@ -157,10 +156,9 @@ def _linify_file(path: Path, outputs: dict[str, Path], work: Work) -> None:
     for kind, target in outputs.items():
         _write(kind, target, plan, report, work)
     drawn = report["draw_time_s"]
-    console.print(
+    say(
         f"{path}: {report['line_m']:.1f} m of line, {report['commands']} commands, "
-        f"{report['reversals_x']} + {report['reversals_y']} reversals (x + y), about {drawn / 60:.0f} min to draw",
-        soft_wrap=True,
+        f"{report['reversals_x']} + {report['reversals_y']} reversals (x + y), about {drawn / 60:.0f} min to draw"
     )
 
 

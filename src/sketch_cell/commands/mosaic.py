@@ -12,6 +12,7 @@ from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import InputError
 from sketch_cell.files import check_outputs
 from sketch_cell.mosaic.settings import FILES, BillSettings, LayingSettings, MosaicSettings
+from sketch_cell.mosaic.sweets_settings import LIBRARY_FILES
 from sketch_cell.packages import is_installed, need
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
 
     if stock:
         need("ortools", "--stock")
-    inputs = [photo, *filter(None, [stock])]
-    inputs += [library / name for name in ("palette.csv", "report.json", "board.png")] if library else []
-    check_outputs([out / name for name in FILES], inputs)
+    kept = [library / name for name in LIBRARY_FILES] if library else []
+    check_outputs([out / name for name in FILES], (photo, stock, *kept))
     if not is_installed("reportlab"):
         say("plan.pdf is left out: it needs reportlab (pip install reportlab).")
 

@@ -167,8 +167,7 @@ def _check_names(source: Path, target: Path, work: Work) -> None:
         if work.zoom_video.suffix.lower() != ".mp4":
             raise InputError(f"{work.zoom_video} is not an MP4. End its name in .mp4.")
         need("av", "--zoom-video")
-    outputs = (target, work.side_by_side, work.zoom_video)
-    check_outputs(filter(None, outputs), filter(None, (source, work.compare)))
+    check_outputs((target, work.side_by_side, work.zoom_video), (source, work.compare))
 
 
 def _format_of(target: Path) -> str:
@@ -194,8 +193,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _save(photo: Photo, target: Path) -> None:
     """Write upright pixels with their transparency and colour profile."""
-    has_alpha = photo.alpha is not None and _format_of(target) != "JPEG"
-    if photo.alpha is not None and not has_alpha:
+    if photo.alpha is not None and _format_of(target) == "JPEG":
         # JPEG has no transparency: what shows through is white, as everywhere in this package.
         _write(PIL.Image.fromarray(in_eight_bits(finished(photo))), target)
         return

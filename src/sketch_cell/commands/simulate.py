@@ -60,8 +60,7 @@ def simulate(
     """
     from sketch_cell.commands.faults import Faults, read_faults
 
-    if json_file:
-        check_outputs([json_file], filter(None, (source, faults)))
+    check_outputs([json_file], (source, faults))
     line_m = read_line(source, cells)
     motion = settings_from(MotionSettings, options)
     chosen = read_faults(faults) if faults else Faults()

@@ -14,7 +14,7 @@ from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import InputError
 from sketch_cell.files import check_outputs, write_whole
-from sketch_cell.mosaic.sweets_settings import SweetsSettings
+from sketch_cell.mosaic.sweets_settings import LIBRARY_FILES, SweetsSettings
 
 if TYPE_CHECKING:
     from sketch_cell.mosaic.chips import Chip
@@ -38,7 +38,7 @@ def sweets(photos: tuple[Path, ...], library: Path, **options: Any) -> None:
     """
     settings = settings_from(SweetsSettings, options)
     photos = tuple({photo.resolve(): photo for photo in photos}.values())
-    check_outputs([library / name for name in ("palette.csv", "report.json", "board.png")], photos)
+    check_outputs([library / name for name in LIBRARY_FILES], photos)
     for photo in photos:
         if photo.resolve().parent == (library / "chips").resolve():
             raise InputError(

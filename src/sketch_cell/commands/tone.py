@@ -37,7 +37,7 @@ def chart(csv: Path, gcode: Path | None, **options: object) -> None:
 
     Example: sketch-cell tone chart chart.csv --gcode chart.nc
     """
-    check_outputs(filter(None, (csv, gcode)))
+    check_outputs((csv, gcode))
     try:
         settings = settings_from(LineSettings, {**options, "margin_mm": CHART_MARGIN_M * 1000})
     except SettingError as error:

@@ -51,13 +51,14 @@ _MACHINE_STATES = {
     DriverState.CONNECTING: MachineState.ABSENT,
     DriverState.OFFLINE: MachineState.ABSENT,
 }
-_WORDS = {state.value: meaning for state, meaning in _MACHINE_STATES.items()}
 
 
 def machine_state(driver: DriverState | str) -> MachineState:
     """What a driver's state, or its word for it, means for a job; all that is not listed is a fault."""
-    word = driver.value if isinstance(driver, DriverState) else driver
-    return _WORDS.get(word, MachineState.FAULT)
+    try:
+        return _MACHINE_STATES.get(DriverState(driver), MachineState.FAULT)
+    except ValueError:
+        return MachineState.FAULT
 
 
 class Order(enum.Enum):

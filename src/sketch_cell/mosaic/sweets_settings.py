@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from sketch_cell.settings import Settings, setting
 
+# What a library holds besides its chips.
+LIBRARY_FILES = ("palette.csv", "report.json", "board.png")
+
 
 @dataclass(frozen=True)
 class SweetsSettings(Settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
+from sketch_cell.packages import is_installed
 from sketch_cell.picture.dct import held
 from sketch_cell.picture.jpeg import strength_of_quality, table_strength
 from sketch_cell.picture.trace import traced_jpeg
@@ -134,7 +134,7 @@ def _installed_runtime(runtime: str) -> str:
         raise InputError(f"The runtime {runtime} is not known. Choose one of {', '.join(RUNTIMES)}.")
     wanted = ("torch", "onnxruntime") if runtime == "auto" else (runtime,)
     for name in wanted:
-        if importlib.util.find_spec(name) is not None:
+        if is_installed(name):
             return name
     raise InputError(f"JPEG repair needs {' or '.join(wanted)}. Install it with: pip install onnxruntime.")
 

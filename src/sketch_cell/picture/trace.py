@@ -66,11 +66,13 @@ def traced_jpeg(image: Image, luma_table: NDArray[np.int64] | None = None) -> Tr
     what came after blurs that no more than its own rounding does. None where they do not: the picture was never a JPEG,
     was resized since, or used another encoder's tables.
     """
-    last = None if luma_table is None else Trace(luma_table, (0, 0))
+    if luma_table is not None:
+        last: Trace | None = Trace(luma_table, (0, 0))
+    else:
+        last = _trace(image, (0, 0), QUALITIES, PIXEL_NOISE)
+        last = last or _on_another_grid(image, (0, 0), QUALITIES, PIXEL_NOISE)
     if last is None:
-        last = _coarsest(image, (0, 0), QUALITIES, PIXEL_NOISE)
-        if last is None:
-            return None
+        return None
     low_steps = last.luma_table.flat[LOW]
     coarser = 2**LEAST_STRONGER * low_steps.mean()
     qualities = np.array([q for q, steps in _steps(False).items() if steps.mean() > coarser], np.int64)
@@ -86,12 +88,20 @@ def _coarsest(
     blurred by `shifted_noise` [levels^2]."""
     if not len(qualities):
         return None
-    traces = [_trace(image, own_corner, qualities, PIXEL_NOISE)]
-    corner = _shifted_corner(image, own_corner, qualities)
-    if corner is not None:
-        traces.append(_trace(image, corner, qualities, shifted_noise))
+    traces = (
+        _trace(image, own_corner, qualities, PIXEL_NOISE),
+        _on_another_grid(image, own_corner, qualities, shifted_noise),
+    )
     found = [trace for trace in traces if trace is not None]
     return max(found, key=lambda trace: table_strength(trace.luma_table), default=None)
+
+
+def _on_another_grid(
+    image: Image, own_corner: tuple[int, int], qualities: NDArray[np.int64], noise: float
+) -> Trace | None:
+    """What is traced on the likeliest grid other than that at `own_corner`."""
+    corner = _shifted_corner(image, own_corner, qualities)
+    return None if corner is None else _trace(image, corner, qualities, noise)
 
 
 def _trace(image: Image, corner: tuple[int, int], qualities: NDArray[np.int64], noise: float) -> Trace | None:
@@ -178,18 +188,21 @@ def _blocks(image: Image, size: int, most: int) -> NDArray[np.float32]:
     rows, columns = ((length - size) // BLOCK_PX + 1 for length in image.shape[:2])
     if rows <= 0 or columns <= 0:
         return np.zeros((0, size, size), np.float32)
-    places = np.unique(np.linspace(0, rows * columns - 1, SPARE_BLOCKS * most).astype(int))
+    places = _spread(rows * columns, SPARE_BLOCKS * most)
     tops, lefts = (places // columns) * BLOCK_PX, (places % columns) * BLOCK_PX
     span = np.arange(size)
     squares = image[tops[:, None, None] + span[:, None], lefts[:, None, None] + span]
     # 0 - 1 is 255 in bytes.
     squares = squares[(squares - np.uint8(1)).reshape(len(squares), -1).max(axis=1) < 254]
-    squares = squares[
-        np.unique(np.linspace(0, max(len(squares) - 1, 0), most).astype(int))[: len(squares)]
-    ].astype(np.float32)
+    squares = squares[_spread(len(squares), most)].astype(np.float32)
     if image.ndim == 3:
         squares = squares @ np.array(LUMA, np.float32)
     return np.asarray(squares, np.float32)
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many of the places 0 .. count - 1, spread evenly."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 @cache

@@ -8,7 +8,6 @@ service in each channel's metadata. `ros2 bag` and Foxglove open such a folder, 
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from sketch_cell.errors import InputError
+from sketch_cell.packages import is_installed
 
 NAMESPACE_KEY = "namespace"  # of custom_data: the namespace of the cell that was recorded
 
@@ -47,7 +47,7 @@ class Recorded:
 
 def check_mcap() -> None:
     """Raise `InputError` where the library that reads and writes the files is not installed."""
-    if importlib.util.find_spec("mcap") is None:
+    if not is_installed("mcap"):
         raise InputError("the library mcap is not installed: pip install mcap, or sketch_cell[record].")
 
 

@@ -5,7 +5,6 @@ rerun's Python API would serve them too, but on every address of the computer; i
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ import time
 from contextlib import suppress
 
 from sketch_cell.errors import InputError
+from sketch_cell.packages import is_installed
 
 START_S = 20.0
 END_S = 10.0
@@ -27,7 +27,7 @@ class ViewServer:
 
     def __init__(self, address: str, port: int, stream_port: int, memory_mb: int) -> None:
         """Start it and wait until it listens; raises InputError where it cannot."""
-        if importlib.util.find_spec("rerun") is None:
+        if not is_installed("rerun"):
             raise InputError("the view needs the library rerun: pip install rerun-sdk.")
         for number in (port, stream_port):
             _check_free(address, number)
