@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pty
@@ -164,9 +165,7 @@ def test_a_library_that_is_absent_or_broken(monkeypatch):
 
 
 def test_no_runtime_for_the_network(monkeypatch):
-    from sketch_cell.picture import deblock
-
-    monkeypatch.setattr(deblock.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     finding = only(software.jpeg_repair())
     assert finding.state is State.MISSING
     assert "onnxruntime" in finding.remedy
