@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from sketch_cell.commands.linify import linify
+from sketch_cell.drawing.plan import PREVIEW_PX, plan_line
+from sketch_cell.drawing.settings import LineSettings
 from sketch_cell.errors import InputError, SettingError
 
 FAST = ["--cells", "10", "--iterations", "2"]
@@ -116,6 +118,7 @@ def test_the_search_is_shown(photo, tmp_path):
         (["--csv", "same.txt", "--svg", "./same.txt"], InputError, "two outputs"),
         (["--tone", "nowhere.csv"], InputError, "cannot be read"),
         (["--spi", "spi.png"], InputError, "--method reference"),
+        (["--margin-mm", 20], InputError, "--margin-mm is the border on a glass"),
     ],
 )
 def test_mistakes_are_named(photo, arguments, error, words):
@@ -130,6 +133,35 @@ def test_no_output_replaces_the_photo(photo):
     with pytest.raises(InputError, match="1 of 1"):
         run(photo.parent, *FAST, "--preview", photo.parent)
     assert photo.read_bytes() == before
+
+
+def test_no_output_replaces_another_photo_of_the_folder(photo):
+    """x.jpg and x.webp keep their suffixes, so that the preview of the one would be x.jpg.png."""
+    folder = photo.parent
+    for name in ("x.jpg", "x.webp", "x.jpg.png"):
+        PIL.Image.open(photo).convert("RGB").save(folder / name)
+    before = (folder / "x.jpg.png").read_bytes()
+    with pytest.raises(InputError, match=r"x\.jpg"):
+        run(folder, *FAST, "--preview", folder)
+    assert (folder / "x.jpg.png").read_bytes() == before
+
+
+def test_the_preview_of_a_huge_glass_fits_in_memory(photo):
+    glass = LineSettings(cells=10, long_edge_m=9.0, line_width_m=0.05, glass_width_m=10.0, glass_height_m=8.0)
+    with PIL.Image.open(photo) as picture:
+        line = plan_line(np.asarray(picture), glass)
+    preview = line.preview()
+    assert preview.size <= PREVIEW_PX * 1.01
+    assert preview.shape[1] / preview.shape[0] == pytest.approx(10 / 8, rel=1e-3)
+
+
+def test_a_line_of_one_point_can_be_filmed(tmp_path):
+    pytest.importorskip("av")
+    PIL.Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "white.png")
+    run(tmp_path / "white.png", "--method", "hilbert", "--long-edge-mm", 15, "--cells", 1, "--video",
+        tmp_path / "film.mp4", "--csv", tmp_path / "line.csv")  # fmt: skip
+    assert len((tmp_path / "line.csv").read_text().splitlines()) == 2
+    assert (tmp_path / "film.mp4").stat().st_size > 0
 
 
 def test_a_missing_photo_is_named(tmp_path):

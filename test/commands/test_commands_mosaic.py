@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 
@@ -71,6 +72,7 @@ def test_stock_is_kept_and_what_is_missing_is_said(monkeypatch, tmp_path, photo,
         (("--short-edge", "3000"), None, "--short-edge"),
         (("--card", "plaid"), None, "--card is"),
         (("--bag-shares", "plaid=1"), None, "--bag-shares"),
+        (("--bag-shares", "red=1,green=1"), None, "--bag-shares gives 0 to"),
         (("--library", "nowhere"), None, "nowhere"),
         ((), "mauve,3\n", "mauve"),
         ((), "red,-3\n", "stock.csv"),
@@ -110,5 +112,17 @@ def test_a_colour_without_chips_for_the_layout_is_left_out_and_said(monkeypatch,
     assert run(monkeypatch, *arguments, "--layout", "side") == 0
     assert "red is left out" in capsys.readouterr().err
     assert "red" not in json.loads((out / "report.json").read_text())["counts"]
+    # Who has such sweets may have them in stock and in bags.
+    stock = tmp_path / "stock.csv"
+    names = [colour.name for colour in top_only]
+    stock.write_text("".join(f"{name},900\n" for name in names))
+    shares = ",".join(f"{name}=1" for name in names)
+    assert run(monkeypatch, *arguments, "--layout", "side", "--stock", stock, "--bag-shares", shares) == 0
+    bill = list(csv.DictReader((out / "bill.csv").open()))
+    assert {line["colour"]: line["sweets"] for line in bill}["red"] == "0"
+    sweets, left_over = (
+        sum(int(line[key]) for line in bill[:-1]) for key in ("sweets", "left_over_from_bags")
+    )
+    assert (sweets + left_over) % 60 == 0
     assert run(monkeypatch, *arguments, "--layout", "hex") == 0
     assert "red" in json.loads((out / "report.json").read_text())["counts"]

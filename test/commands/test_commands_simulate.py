@@ -134,6 +134,25 @@ def test_a_source_that_is_no_line_and_no_photo_is_named(
         read_line(path, 20)
 
 
+@pytest.mark.parametrize(
+    ("corner", "fits"), [((0.153, 0.107), True), ((0.154, 0.05), False), ((0.05, -0.001), False)]
+)
+def test_a_line_that_leaves_the_toys_glass_is_refused(corner, fits, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "line.csv"
+    path.write_text(f"x_m,y_m\n0.01,0.01\n{corner[0]},{corner[1]}\n")
+    drawn = []
+    monkeypatch.setattr("sketch_cell.commands.simulate.run_figures", lambda *given: drawn.append(given) or {})
+    monkeypatch.setattr("sketch_cell.commands.simulate._sentence", lambda figures: "")
+    arguments = [str(path), "--json", str(tmp_path / "figures.json")]
+    if fits:
+        simulate.main(arguments, standalone_mode=False)
+    else:
+        with pytest.raises(InputError, match=r"line\.csv goes .* --glass-width-mm 153 --glass-height-mm 107"):
+            simulate.main(arguments, standalone_mode=False)
+    assert len(drawn) == fits
+    assert (tmp_path / "figures.json").exists() == fits
+
+
 def test_likeness_is_one_for_the_line_itself_and_falls_with_the_shift() -> None:
     line = waves() + np.array([0.03, 0.03])
     same = likeness(line, line, 0.08, 0.08)

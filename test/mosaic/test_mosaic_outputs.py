@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import re
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from sketch_cell.errors import InputError, SettingError
-from sketch_cell.mosaic.bill import bag_shares, bags_needed, bill_csv, make_bill
+from sketch_cell.mosaic.bill import ROUNDING, bag_shares, bags_needed, bill_csv, make_bill
 from sketch_cell.mosaic.default_library import default_library
 from sketch_cell.mosaic.library_files import read_library, write_library
 from sketch_cell.mosaic.mosaic import plan_mosaic
@@ -61,8 +62,14 @@ shares = st.lists(st.floats(0.01, 1.0), min_size=4, max_size=4).map(lambda s: np
 @given(counts, shares, st.integers(1, 200))
 def test_bags_hold_enough_and_one_less_does_not(needed, share, size):
     bags = bags_needed(needed, share, size)
-    assert np.all(np.floor(share * size * bags) >= needed)
-    assert bags == 0 or np.any(np.floor(share * size * (bags - 1)) < needed)
+    assert np.all(np.floor(share * size * bags + ROUNDING) >= needed)
+    assert bags == 0 or np.any(np.floor(share * size * (bags - 1) + ROUNDING) < needed)
+
+
+def test_bags_that_hold_exactly_enough_are_enough():
+    for red in range(1, 100):
+        share = bag_shares(f"red={red},blue={100 - red}", ["red", "blue"])
+        assert bags_needed(np.array([red, 100 - red]) * 3, share, 100) == 3
 
 
 def test_the_bills_sums_agree():
@@ -185,6 +192,17 @@ def test_names_in_other_alphabets_are_written_in_the_plan(plan):
     pdf = make_outputs(other, settings, BillSettings(), LayingSettings(template_sweets=10)).files["plan.pdf"]
     assert b"DejaVu" in pdf
     assert b"DejaVu" not in make_outputs(plan, settings, BillSettings(), LayingSettings()).files["plan.pdf"]
+
+
+def test_names_with_commas_stay_one_column(plan):
+    named = tuple(dataclasses.replace(colour, name=f"{colour.name}, dark") for colour in plan.colours)
+    rows = list(
+        csv.DictReader(
+            placements_csv(place(dataclasses.replace(plan, colours=named), 0.01, 0.006)).splitlines()
+        )
+    )
+    assert len(rows) == plan.layout.sweets
+    assert {row["colour"] for row in rows} <= {colour.name for colour in named}
 
 
 def test_without_reportlab_everything_but_the_plan_is_there(plan, monkeypatch):

@@ -40,6 +40,15 @@ def test_what_is_seen_stays_true_through_search_and_trades(kind):
     np.testing.assert_allclose(board.seen(), afresh, atol=2e-5)
 
 
+def test_a_frieze_longer_than_opencv_takes_can_be_sampled():
+    layout = fit_layout("square", 2, 5000.0)
+    ramp = np.linspace(0, 1, layout.cols * 4, dtype=np.float32)
+    picture = np.broadcast_to(ramp[None, :, None], (8, len(ramp), 3))
+    values = at_cells(picture, layout, 4)
+    assert values.shape == (2, 10_000, 3)
+    np.testing.assert_allclose(values[0, :, 0], (np.arange(10_000) + 0.5) / 10_000, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["square", "hex", "side"])
 def test_a_board_of_one_colour_is_seen_as_that_colour(kind):
     layout, paint, _ = small_board(kind)

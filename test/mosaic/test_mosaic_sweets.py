@@ -55,6 +55,26 @@ def test_harder_trays_are_counted_too(hard):
     assert right >= 3
 
 
+@pytest.mark.parametrize("sheet", [(20, 20, 22), (60, 60, 62), (110, 110, 112)])
+def test_black_and_grey_card_is_not_taken_for_white_paper(sheet):
+    coats = COATS[[0, 1, 2, 3]]
+    tray = render_tray(coats, 24, np.random.default_rng(3), gap=0.2, radius_px=30.0, sheet=sheet)
+    found = find_sweets(tray.photo, SweetsSettings())
+    chips, told = cut_chips(tray.photo, found), cut_chips(tray.photo, found, "coloured")
+    assert all(np.array_equal(chip.rgba, same.rgba) for chip, same in zip(chips, told, strict=True))
+    assert len(group_chips(chips)) == len(coats)
+
+
+@pytest.mark.parametrize(
+    "photo", [np.zeros((300, 400, 3)), np.full((300, 400, 3), 240), np.zeros((16, 40_000, 3))]
+)
+@pytest.mark.parametrize("method", ["lab", "threshold", "hough"])
+def test_photos_without_sweets_are_refused_by_every_method(photo, method):
+    settings = SweetsSettings(method=method, threshold="fixed", level=250)
+    with pytest.raises(InputError, match=r"no sweets|crop it"):
+        find_sweets(photo.astype(np.uint8), settings)
+
+
 def test_each_outline_is_a_sweets_own():
     tray = scene(1, 0.0)
     found = find_sweets(tray.photo, SweetsSettings()).sweets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,10 @@ def linify(photo: Path, **options: Any) -> None:
     glass = [options[name] for name in ("glass_width_mm", "glass_height_mm")]
     if glass.count(None) == 1:
         raise InputError("--glass-width-mm and --glass-height-mm go together. Give both, or neither.")
+    if options["margin_mm"] is not None and None in glass:
+        raise InputError(
+            "--margin-mm is the border on a glass: give --glass-width-mm and --glass-height-mm with it."
+        )
     work = Work(
         settings_from(LineSettings, options),
         settings_from(MotionSettings, options),
@@ -121,6 +125,8 @@ def _linify_folder(folder: Path, outputs: dict[str, Path], work: Work) -> None:
     for kind, target in outputs.items():
         if target.exists() and not target.is_dir():
             raise InputError(f"--{kind} {target} is a file, but PHOTO is a folder. Name a folder.")
+    # What one photo makes must not overwrite another that is yet to be read.
+    work = replace(work, read=(*work.read, *photos))
     refused = []
     stems, names = [path.stem for path in photos], list[str]()
     for path in photos:
@@ -238,7 +244,7 @@ def write_video(path: Path, plan: LinePlan, motion: MotionSettings) -> None:
     s, xy = plan.settings, plan.commands_xy
     times = vertex_times_s(xy, motion)
     moments = np.linspace(0, times[-1], FILM_S * FRAMES_PER_S)
-    ends = np.maximum(np.searchsorted(times, moments), 1)
+    ends = np.clip(np.searchsorted(times, moments), min(1, len(xy) - 1), len(xy) - 1)
     scale = FILM_COLUMNS / max(s.glass_width_m, s.glass_height_m)
     frames = growing_frames(
         xy,

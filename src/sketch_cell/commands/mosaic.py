@@ -50,7 +50,9 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
         say("plan.pdf is left out: it needs reportlab (pip install reportlab).")
 
     # Planning compiles and imports much: only now, when it is needed.
-    from sketch_cell.mosaic.bill import bag_shares
+    import numpy as np
+
+    from sketch_cell.mosaic.bill import check_bags
     from sketch_cell.mosaic.default_library import default_library
     from sketch_cell.mosaic.layout import fit_layout
     from sketch_cell.mosaic.library_files import read_library
@@ -61,11 +63,15 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
 
     known = read_library(library) if library else default_library()
     colours = layable(known, settings.layout)
-    for bare in [colour.name for colour in known if not colour.chips(settings.layout)]:
-        console.print(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
-    names = [colour.name for colour in colours]
-    bag_shares(bill_settings.bag_shares, names)
-    counts = read_stock(stock, names) if stock else None
+    every = [colour.name for colour in known]
+    laid = np.array([bool(colour.chips(settings.layout)) for colour in known])
+    left_out = [name for name, is_laid in zip(every, laid, strict=True) if not is_laid]
+    for bare in left_out:
+        say(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
+    # Stock and bags may well hold colours that this layout cannot lay.
+    held = read_stock(stock, every) if stock else None
+    counts = None if held is None else held[laid]
+    check_bags(bill_settings.bag_shares, every, laid if held is None else laid & (held > 0))
     try:
         pixels = read_photo(photo.read_bytes())
     except OSError as error:
@@ -75,14 +81,14 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     if counts is not None:
         aspect = pixels.shape[1] / pixels.shape[0]
         board = fit_layout(settings.layout, settings.short_edge, aspect, settings.side_height)
-        check_stock(counts, names, board.sweets, str(stock))
+        check_stock(counts, [colour.name for colour in colours], board.sweets, str(stock))
     try:
         with progress("laying sweets", 1.0 if counts is None else 2.0) as advance:
             plan = plan_mosaic(pixels, colours, settings, stock=counts, progress=advance)
     except InputError as error:
         raise InputError(f"{photo}: {error}") from error
     with progress("writing", 1.0) as advance:
-        outputs = make_outputs(plan, settings, bill_settings, laying, counts, advance)
+        outputs = make_outputs(plan, settings, bill_settings, laying, counts, left_out, advance)
         outputs.write(out)
     _show(outputs, out)
 

@@ -97,8 +97,9 @@ def _naming_options(function: F, kind: type[Settings], prefix: str) -> F:
             for item in dataclasses.fields(kind):
                 if options.get(prefix + _typed_name(item.name)[0]) is None:
                     continue  # the value came from a file, which has the name as it is
-                # A name of one word may be an ordinary word of the sentence, unless the sentence begins with it.
-                place = rf"\b{item.name}\b" if "_" in item.name else rf"^{item.name}\b"
+                # A name of one word may be an ordinary word of the sentence, unless the sentence begins with it
+                # or with a file of that name.
+                place = rf"\b{item.name}\b" if "_" in item.name else rf"^{item.name}(?= )"
                 text = re.sub(place, _flag(prefix, item.name), text)
             raise type(error)(text) from error
 

@@ -12,6 +12,7 @@ from sketch_cell.commands.console import console, progress
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.commands.table import read_table
 from sketch_cell.drawing.settings import LineSettings
+from sketch_cell.errors import InputError
 from sketch_cell.files import check_outputs, write_whole
 from sketch_cell.machine.motion import MotionSettings
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sketch_cell.commands.whole_cell import CellSettings, Drawing
+    from sketch_cell.twin.toy import ToySettings
+
+ON_GLASS_M = 1e-5  # how far files round a point
 
 
 @click.command()
@@ -67,6 +71,7 @@ def simulate(
     runs = []
     for seed in range(first_seed, first_seed + seeds):
         settings = chosen.cell(seed, loop, motion)
+        _check_on_glass(line_m, source, settings.toy)
         with progress(f"seed {seed}", 1.0) as advance:
             figures = run_figures(line_m, settings, seed, advance)
         runs.append(figures)
@@ -139,6 +144,17 @@ def read_line(source: Path, cells: int) -> NDArray[np.float64]:
     limit = PictureSettings().max_megapixels
     photo = read_photo(load_photo_file(source, limit), limit)
     return plan_line(photo, LineSettings(cells=cells)).xy
+
+
+def _check_on_glass(line_m: NDArray[np.float64], source: Path, toy: ToySettings) -> None:
+    low, high = line_m.min(axis=0), line_m.max(axis=0)
+    if low.min() < -ON_GLASS_M or high[0] > toy.width_m + ON_GLASS_M or high[1] > toy.height_m + ON_GLASS_M:
+        width_mm, height_mm = toy.width_m * 1e3, toy.height_m * 1e3
+        raise InputError(
+            f"{source} goes from ({low[0] * 1e3:.1f}, {low[1] * 1e3:.1f}) to ({high[0] * 1e3:.1f}, "
+            f"{high[1] * 1e3:.1f}) mm, but the toy's glass is {width_mm:g} x {height_mm:g} mm: plan it with linify "
+            f"--glass-width-mm {width_mm:g} --glass-height-mm {height_mm:g}."
+        )
 
 
 def _sentence(figures: dict[str, Any]) -> str:

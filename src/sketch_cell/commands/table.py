@@ -24,6 +24,6 @@ def read_table(path: Path, header: str, maker: str) -> NDArray[np.float64]:
         raise InputError(f"{path} cannot be read: {error.strerror}. Check its name.") from error
     except ValueError as error:
         raise InputError(f"{path} is not a table of numbers. Make one with {maker}.") from error
-    if found != header or table.shape[1:] != (2,) or len(table) < 2:
+    if found != header or table.shape[1:] != (2,) or len(table) < 2 or not np.isfinite(table).all():
         raise InputError(f"{path} is not a table with the header {header}. Make one with {maker}.")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,8 @@ from sketch_cell.drawing.simplify import simplify
 from sketch_cell.drawing.tone import MeasuredTone, unit_photo
 
 Array = NDArray[np.float64]
+
+PREVIEW_PX = 25e6  # half a metre square at 0.1 mm
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ class LinePlan:
         return reversals(self.commands_xy)
 
     def preview(self, pixels_per_m: float = 10_000.0) -> NDArray[np.uint8]:
-        """What the glass should look like, uint8 grey (rows, columns), ink black, row 0 at the top."""
+        """What the glass should look like, uint8 grey (rows, columns), ink black, row 0 at the top.
+
+        A glass that would take more than PREVIEW_PX pixels is shown coarser.
+        """
         s = self.settings
+        pixels_per_m = min(pixels_per_m, math.sqrt(PREVIEW_PX / (s.glass_width_m * s.glass_height_m)))
         ink = render_ink(
             self.xy,
             width_m=s.glass_width_m,

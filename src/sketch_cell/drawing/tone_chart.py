@@ -18,6 +18,9 @@ NEAR_M = 0.003  # standard deviation of the blur that makes a tone of lines; fie
 BARE = 0.002  # predicted ink where the photo shows the glass without a line
 LEAST_SHARE = 0.002  # of the picture that a tone must cover to count
 LEVELS = 16
+LEAST_RISE = 1e-4  # of the curve from one level to the next, where noise would make it fall
+LEAST_CONTRAST = 0.15  # of the bare glass's light that the darkest tone must take
+ALL_AROUND = 0.8  # of width and height that the bare glass must span to show how the light is spread
 
 
 def tone_chart() -> NDArray[np.uint8]:
@@ -35,8 +38,8 @@ def read_tone(
 
     photo: uint8 or uint16, sRGB-encoded, exactly the drawable glass (width x height), row 0 on top, seen straight on.
     Any line serves that leaves some glass bare and goes from light to dark; `tone_chart` is made for it. The bare
-    glass counts as no ink, the darkest tone as drawn as predicted. Raises `InputError` where the photo does not
-    show such a drawing.
+    glass counts as no ink, the darkest tone as drawn as predicted. Where glass is bare all around, as around the
+    chart, uneven light is divided out. Raises `InputError` where the photo does not show such a drawing.
     """
     ink = render_ink(
         xy, width_m=width_m, height_m=height_m, line_width_m=line_width_m, pixels_per_m=PIXELS_PER_M
@@ -49,20 +52,29 @@ def read_tone(
         raise InputError(
             "The line leaves no glass bare to compare with: draw it with a margin of 10 mm or more."
         )
-    paper = float(np.median(shown[bare]))
+    shown = shown / np.maximum(_bare_light(shown, bare), 1e-3)
     levels = _levels(predicted, shown)
-    if len(levels) < 4 or paper - levels[-1][1] < 0.1:
+    if len(levels) < 4 or 1 - levels[-1][1] < LEAST_CONTRAST:
         raise InputError(
             "The photo does not get darker where the line has its ink: it must show exactly the drawable glass, "
             "upright, with the drawing of this line on it."
         )
     at = np.array([level for level, _ in levels])
-    seen = np.array([(paper - value) / (paper - levels[-1][1]) for _, value in levels]) * at[-1]
-    # Noise must not make the curve fall.
-    seen = np.maximum(np.maximum.accumulate(seen), 1e-3 * np.arange(1, len(seen) + 1))
-    seen += 1e-6 * np.arange(len(seen))
-    last = max(1.0, float(seen[-1]) + 1e-3)
+    seen = np.array([(1 - value) / (1 - levels[-1][1]) for _, value in levels]) * at[-1]
+    seen = np.maximum.accumulate(np.maximum(seen, 1e-3)) + LEAST_RISE * np.arange(len(seen))
+    last = max(1.0, float(seen[-1]) + LEAST_RISE)
     return MeasuredTone((0.0, *at.tolist(), 1.0), (0.0, *seen.tolist(), last))
+
+
+def _bare_light(shown: NDArray[np.float32], bare: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Light (rows, columns) of the glass without a line: a quadratic through what is bare, else its median."""
+    i, j = np.nonzero(bare)
+    if np.ptp(i) < ALL_AROUND * bare.shape[0] or np.ptp(j) < ALL_AROUND * bare.shape[1]:
+        return np.full(bare.shape, np.median(shown[bare]), np.float32)
+    v, u = np.meshgrid(*(np.linspace(-1, 1, size) for size in bare.shape), indexing="ij")
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)
+    light = np.linalg.lstsq(terms[bare], shown[bare], rcond=None)[0]
+    return np.asarray(terms @ light, np.float32)
 
 
 def _levels(predicted: NDArray[np.float32], shown: NDArray[np.float32]) -> list[tuple[float, float]]:

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from sketch_cell.errors import InputError
 from sketch_cell.mosaic.colour import linear_from_srgb
@@ -57,11 +58,12 @@ def from_afar(picture: Image, sigma_px: float) -> Image:
 
 def at_cells(picture: Image, layout: Layout, pixels_per_pitch: int) -> Image:
     """Values (rows, cols, 3) of a picture of the board at the centre of every cell."""
-    where = (layout.centres() * pixels_per_pitch - 0.5).astype(np.float32)
-    values = cv2.remap(
-        picture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(values, np.float32)
+    x, y = np.moveaxis(layout.centres() * pixels_per_pitch - 0.5, -1, 0)
+    # Not OpenCV's remap: it takes no picture longer than 32,766 pixels, and long friezes are.
+    planes = [
+        map_coordinates(plane, (y, x), order=1, mode="nearest") for plane in np.moveaxis(picture, -1, 0)
+    ]
+    return np.stack(planes, axis=-1)
 
 
 def draw_mosaic(

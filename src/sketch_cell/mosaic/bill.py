@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sketch_cell.errors import SettingError
 from sketch_cell.mosaic.settings import BillSettings
 
+ROUNDING = 1e-6  # of a sweet
+
 
 @dataclass(frozen=True)
 class Line:
@@ -116,6 +118,19 @@ def bag_shares(text: str, names: Sequence[str]) -> NDArray[np.float64]:
     return np.array(list(shares.values())) / total
 
 
+def check_bags(text: str, names: Sequence[str], may_be_laid: NDArray[np.bool_]) -> None:
+    """Refuse, before a long search, bags that hold nothing of a colour that may be laid (K,).
+
+    `text` is as for `bag_shares`. Raises `SettingError` that names the colours.
+    """
+    shares = bag_shares(text, names)
+    bare = [name for name, may, share in zip(names, may_be_laid, shares, strict=True) if may and not share]
+    if bare:
+        raise SettingError(
+            f"bag_shares gives 0 to {', '.join(bare)}, which the mosaic may need: give them a share."
+        )
+
+
 def bags_needed(counts: NDArray[np.integer], shares: NDArray[np.float64], bag_sweets: int) -> int:
     """Least number of bags that hold enough of every colour, a colour's sweets in all bags rounded down.
 
@@ -125,8 +140,9 @@ def bags_needed(counts: NDArray[np.integer], shares: NDArray[np.float64], bag_sw
     if np.any((counts > 0) & (per_bag <= 0)):
         raise SettingError("bag_shares gives 0 to a colour that the mosaic needs: give it a share.")
     needed = counts > 0
-    bags = int(np.max(np.ceil(counts[needed] / per_bag[needed]), initial=0))
-    while np.any(np.floor(per_bag * bags)[needed] < counts[needed]):
+    # Shares are rounded numbers: 0.29 of 100 sweets must hold 29, not 28.
+    bags = int(np.max(np.ceil(counts[needed] / per_bag[needed] - ROUNDING), initial=0))
+    while np.any(np.floor(per_bag * bags + ROUNDING)[needed] < counts[needed]):
         bags += 1
     return bags
 

@@ -15,6 +15,7 @@ from sketch_cell.mosaic.sheet import PAPER_REFLECTANCE, Sheet
 CHIP_PX = 64  # longest a chip's width gets
 SIDE_ASPECT = 1.25  # longer than this for its width: it lies on its side
 CORE = 0.7  # share of the radius whose median colour stands for the sweet
+OUTSHONE, OUTSHINING = 1.1, 0.05  # light over white paper's; share of the sweets that it takes
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,28 @@ def cut_chips(photo: NDArray[np.uint8], found: Segmentation, sheet_kind: str = "
     """Cut every sweet of a photo out, turned upright where it lies on its side.
 
     The light on the sheet is divided out, so white paper becomes neutral and even; a coloured sheet (`sheet_kind`
-    coloured, or auto and strongly coloured) only evens the light.
+    coloured, or auto and strongly coloured, or with sweets on it that are lighter than white) only evens the light.
     """
-    coloured = sheet_kind == "coloured" or (sheet_kind == "auto" and found.sheet.coloured)
+    coloured = sheet_kind == "coloured" or (
+        sheet_kind == "auto" and (found.sheet.coloured or _outshone(photo, found))
+    )
     return [_cut(photo, sweet, _sheet_light(found.sheet, sweet, photo, coloured)) for sweet in found.sweets]
+
+
+def _outshone(photo: NDArray[np.uint8], found: Segmentation) -> bool:
+    """Whether sweets would be lighter than white if the sheet were white paper: then it is grey or black card."""
+    lighter = 0
+    for sweet in found.sweets:
+        low, high = sweet.outline_px.min(axis=0), sweet.outline_px.max(axis=0)
+        inset = 0.5 * (1.0 - 0.5 * CORE) * (high - low)
+        (left, top), (right, bottom) = (
+            np.floor(low + inset).astype(int),
+            np.ceil(high - inset).astype(int) + 1,
+        )
+        core = linear_from_srgb(photo[top:bottom, left:right]).reshape(-1, 3)
+        white = _sheet_light(found.sheet, sweet, photo, coloured=False)
+        lighter += bool((np.median(core, axis=0) / white).max() > OUTSHONE)
+    return lighter > OUTSHINING * len(found.sweets)
 
 
 def _sheet_light(sheet: Sheet, sweet: Sweet, photo: NDArray[np.uint8], coloured: bool) -> NDArray[np.float64]:

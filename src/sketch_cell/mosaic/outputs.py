@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,14 @@ def make_outputs(
     bill_settings: BillSettings,
     laying: LayingSettings,
     stock: NDArray[np.integer[Any]] | None = None,
+    left_out: Sequence[str] = (),
     progress: Step = lambda share: None,
 ) -> Outputs:
-    """All files of a plan; raises `SettingError` for a bill that makes no sense, before anything is written."""
-    bill = bill_of(mosaic, settings, bill_settings, stock)
+    """All files of a plan; `left_out` are colours that cannot be laid but are in the bags.
+
+    Raises `SettingError` for a bill that makes no sense, before anything is written.
+    """
+    bill = bill_of(mosaic, settings, bill_settings, stock, left_out)
     picture = mosaic.picture(pixels_per_pitch(mosaic))
     progress(0.2)
     afar = srgb_from_linear(from_afar(picture, pixels_per_pitch(mosaic)))
@@ -80,12 +84,16 @@ def bill_of(
     settings: MosaicSettings,
     bill_settings: BillSettings,
     stock: NDArray[np.integer[Any]] | None = None,
+    left_out: Sequence[str] = (),
 ) -> Bill:
-    """The bill of a mosaic; with a stock, what it lacks."""
-    names = [colour.name for colour in mosaic.colours]
+    """The bill of a mosaic, colours left out of it with no sweets; with a stock, what it lacks."""
+    names = [*(colour.name for colour in mosaic.colours), *left_out]
     size_m = (mosaic.layout.width * settings.pitch_m, mosaic.layout.height * settings.pitch_m)
-    lacking = None if stock is None else missing(mosaic.wanted, stock)
-    return make_bill(names, mosaic.counts(), size_m, bill_settings, missing=lacking)
+    none = np.zeros(len(left_out), np.int64)
+    lacking = np.zeros_like(mosaic.wanted) if stock is None else missing(mosaic.wanted, stock)
+    return make_bill(
+        names, np.append(mosaic.counts(), none), size_m, bill_settings, missing=np.append(lacking, none)
+    )
 
 
 def report_of(
@@ -114,7 +122,7 @@ def report_of(
         "cpu_s": round(mosaic.cpu_s, 3),
         "over_stock": over,
         "missing": {line.colour: line.missing for line in bill.lines if line.missing},
-        "counts": {line.colour: line.sweets for line in bill.lines},
+        "counts": dict(zip((each.name for each in mosaic.colours), mosaic.counts().tolist(), strict=True)),
     }
 
 

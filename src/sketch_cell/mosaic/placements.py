@@ -5,6 +5,8 @@ Frame `board`: origin at its lower left, x right, y up, z to the viewer, z = 0 o
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +63,11 @@ def placements_csv(placements: Placements) -> str:
     rows = zip(
         placements.position_m.tolist(), placements.yaw_rad.tolist(), placements.colour.tolist(), strict=True
     )
-    lines = [
-        f"{order},{x:.5f},{y:.5f},{yaw:.4f},{placements.names[colour]}"
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["order", "x_m", "y_m", "yaw_rad", "colour"])
+    writer.writerows(
+        (order, f"{x:.5f}", f"{y:.5f}", f"{yaw:.4f}", placements.names[colour])
         for order, ((x, y, _), yaw, colour) in enumerate(rows)
-    ]
-    return "\n".join(["order,x_m,y_m,yaw_rad,colour", *lines]) + "\n"
+    )
+    return out.getvalue()

@@ -202,8 +202,7 @@ class _Cover:
         ):
             text.textLine(line)
         canvas.drawText(text)
-        counts = [line.sweets for line in self.bill.lines]
-        self.legend.table(canvas, counts, MARGIN, top - 110, 3, width - 2 * MARGIN)
+        self.legend.table(canvas, self.mosaic.counts().tolist(), MARGIN, top - 110, 3, width - 2 * MARGIN)
 
 
 def _draw_sweet(canvas: Any, index: int, fill: Sequence[float], ink: float) -> None:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from sketch_cell.errors import InputError
 from sketch_cell.mosaic.by_colour import outlines_by_colour, standing_out
-from sketch_cell.mosaic.masks import Mask, disc, typical_radius, within, without_marker
+from sketch_cell.mosaic.masks import Mask, disc, typical_radius, within, without_edge, without_marker
 from sketch_cell.mosaic.sheet import Sheet, marker_corners, marker_edge_px
 from sketch_cell.mosaic.sweets_settings import SweetsSettings
 
 WORKING_PX = 1000  # longest edge at which sweets are sought; chips are cut from the photo itself
+LEAST_PX = 16  # shortest edge at which sweets can be sought
 LINE = 0.25  # of the radius: lines that are taken out of a threshold's mask
 
 
@@ -39,9 +40,14 @@ def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentat
 
     Sweets cut by the photo's edge are left out. Raises `InputError` where there is no sweet.
     """
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or min(photo.shape[:2]) < 16:
-        raise InputError("a photo of sweets must be in colour, 8 bits, and at least 16 x 16 pixels.")
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        raise InputError("a photo of sweets must be in colour, 8 bits.")
     scale = min(1.0, WORKING_PX / max(photo.shape[:2]))
+    if scale * min(photo.shape[:2]) < LEAST_PX:
+        raise InputError(
+            f"a photo of sweets must be at least {LEAST_PX} pixels wide and high, and not much longer than wide: "
+            "crop it to the sheet."
+        )
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
     small = np.asarray(small, np.uint8)
     corners = marker_corners(small)
@@ -52,7 +58,7 @@ def find_sweets(photo: NDArray[np.uint8], settings: SweetsSettings) -> Segmentat
         mask, _, sheet = standing_out(small, corners)
         if settings.method == "threshold":
             dark = threshold_mask(small, settings.threshold, settings.level)
-            outlines = _outlines(without_marker(dark, corners))
+            outlines = _outlines(without_edge(without_marker(dark, corners)))
         else:
             radius = settings.radius_px * scale
             if not radius and pixels_per_m:

@@ -14,8 +14,6 @@ from sketch_cell.ros.planner import PlannerNode
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
 
-PREVIEW_PIXELS_PER_M = 10_000.0
-
 
 class LinePlannerNode(PlannerNode):
     """Plans each picture that arrives, and the last one again when a parameter changes."""
@@ -28,9 +26,8 @@ class LinePlannerNode(PlannerNode):
     def plan(self, picture: NDArray[np.uint8], stamp_ns: int) -> str:
         """Plan one line and publish it with its preview."""
         line = plan_line(picture, self.settings)
-        preview = line.preview(pixels_per_m=PREVIEW_PIXELS_PER_M)
-        self._preview.publish(image_bytes(preview, stamp_ns, self.frame))
         self._path.publish(path_bytes(line.commands_xy, stamp_ns, self.frame))
+        self._preview.publish(image_bytes(line.preview(), stamp_ns, self.frame))
         return f"{len(line.commands_xy)} points, {line.length_m:.1f} m"
 
 
