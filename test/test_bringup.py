@@ -71,6 +71,8 @@ def test_a_camera_that_others_run_is_not_opened(tmp_path, real):
         ({"camera": "/dev/video99"}, "/dev/video99 does not exist"),
         ({"camera": "twin"}, "needs a camera"),
         ({"machine": "twin"}, "has its own camera"),
+        ({"machine": "twin", "camera": "twin", "use_sim_time": False}, "keeps a time of its own"),
+        ({"record": f"{__file__}/bag"}, "cannot be written into"),
         ({"namespace": "two words"}, "namespace two words"),
         ({"mount_frame": "table", "mount_pose": "1 2 3"}, "six numbers"),
         ({"mount_frame": "table", "mount_pose": "1 2 3 4 5 nan"}, "six numbers"),
@@ -81,6 +83,27 @@ def test_what_cannot_work_is_said_in_one_sentence(tmp_path, real, monkeypatch, w
     monkeypatch.setenv("AMENT_PREFIX_PATH", "")
     with pytest.raises(InputError, match=words) as told:
         specs(CellSettings(**{**real, **wrong}), tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_each_host_needs_only_its_own_hardware(tmp_path, real):
+    """Of a cell spread over hosts, that of the operator has neither board nor camera."""
+    elsewhere = CellSettings(**{**real, "port": "", "camera": "twin"})
+    for group, first in (("planning", "picture_source"), ("display", None)):
+        found = cell_nodes(elsewhere, work_folder=tmp_path, groups=[group])
+        assert {spec.group for spec in found} <= {group}
+        assert first is None or found[0].name == first
+    for group, words in (("machine", "needs a port"), ("vision", "needs a camera")):
+        with pytest.raises(InputError, match=words):
+            cell_nodes(elsewhere, work_folder=tmp_path, groups=[group])
+
+
+@pytest.mark.parametrize("content", ["a: [", "/**: {ros__parameters: {x: 1}\n  y: :", "just words", "- 1"])
+def test_a_parameters_file_that_is_none_is_named(tmp_path, content):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=r"mine\.yaml") as told:
+        parameter_file(CellSettings(params_file=str(file)))
     assert "\n" not in str(told.value)
 
 

@@ -219,6 +219,9 @@ def test_no_driver_may_hear_a_replay(recording, environment):
         (["replay", "{recording}", "--namespace", "/"], "namespace is empty"),
         (["record", "--out", "{recording}"], "exists already"),
         (["demo", "--record", "{recording}"], "exists already"),
+        (["replay", "{recording}", "--topic", "tpi"], "the recording has no tpi: it has "),
+        (["replay", "{recording}", "--namespace", "bad-name"], "namespace bad-name is not one"),
+        (["record", "--namespace", "bad-name"], "namespace bad-name is not one"),
         (["replay", "{recording}", "--topic", "tip", "--with", "tip_tracker"], "has no camera/image_raw"),
     ],
 )

@@ -32,12 +32,35 @@ def wait_until(reached, seconds=30.0):
         time.sleep(0.05)
 
 
-def test_a_node_that_dies_is_named_with_its_last_words(parameters, tmp_path):
-    bad = NodeSpec("line_planner", "planning", parameters={"method": "scribble"})
-    died = pytest.raises(NodeDied, match=r"(?s)line_planner ended with status 2.*method is 'scribble'")
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("line_planner", {"method": "scribble"}, "method is 'scribble'"),
+        ("line_planner", {"cells": 0}, "cells out of range"),
+        ("line_planner", {"frame": 5}, "frame is 5"),
+    ],
+)
+def test_a_node_that_dies_is_named_with_its_last_words(parameters, tmp_path, name, wrong, words):
+    bad = NodeSpec(name, "planning", parameters=wrong)
+    died = pytest.raises(NodeDied, match=rf"(?s){name} ended with status 2.*{words}")
     with CellProcesses([bad], parameter_file=parameters, log_folder=tmp_path) as processes, died:
         wait_until(processes.check)
     assert not nodes_of_this_process()
+
+
+def test_a_node_that_need_not_be_there_is_told_of_once(parameters, tmp_path):
+    folder = tmp_path / "there"
+    folder.mkdir()
+    recorder = NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)
+    told: list[str] = []
+    with CellProcesses(
+        [recorder], parameter_file=parameters, log_folder=tmp_path, tell=told.append
+    ) as processes:
+        wait_until(lambda: processes.check() or told)
+        processes.check()
+    (words,) = told
+    assert "goes on without" in words
+    assert "exists already" in words
 
 
 def test_all_nodes_end_within_three_seconds(parameters, tmp_path):

@@ -6,10 +6,14 @@ import dataclasses
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sketch_cell.errors import InputError
+import yaml
+
+from sketch_cell.errors import InputError, SettingError
+from sketch_cell.files import check_outputs
 from sketch_cell.packages import need
 from sketch_cell.robot import robot_description
 from sketch_cell.settings import Settings, setting
@@ -51,6 +55,10 @@ class CellSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "namespace", self.namespace.strip("/"))
+        if self.namespace and not NAMESPACE_PATTERN.fullmatch(self.namespace):
+            raise SettingError(
+                f"namespace {self.namespace} is not one: use letters, digits and _, such as cell_1."
+            )
 
     @property
     def frame_prefix(self) -> str:
@@ -84,16 +92,17 @@ class NodeSpec:
         )
 
 
-def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
+def cell_nodes(cell: CellSettings, *, work_folder: Path, groups: Sequence[str] = GROUPS) -> list[NodeSpec]:
     """The nodes of a cell in starting order; raises `InputError` where the settings cannot work together.
 
-    `work_folder` holds what lives only as long as the cell: the twin's port.
+    `work_folder` holds what lives only as long as the cell: the twin's port. Of a cell spread over hosts, `groups` are
+    those of this host: only their hardware and packages must be there.
     """
-    _check(cell)
+    _check(cell, groups)
     twin = cell.machine == "twin"
     port = str(work_folder / "ttyTWIN") if twin else cell.port
     sim: dict[str, ParameterValue] = {"use_sim_time": twin and cell.use_sim_time}
-    nodes = _recorder(cell)
+    nodes = _recorder(cell) if "display" in groups else []
     if cell.loop == "closed":
         nodes.append(
             NodeSpec("tip_tracker", "vision", lifecycle=True, parameters={**sim, **_frame(cell, "screen")})
@@ -115,8 +124,8 @@ def cell_nodes(cell: CellSettings, *, work_folder: Path) -> list[NodeSpec]:
     ]
     if cell.mosaic:
         nodes.append(NodeSpec("mosaic_planner", "planning", parameters=_frame(cell, "board")))
-    nodes += _display(cell, sim)
-    return [_own_clock(cell, node) for node in nodes]
+    nodes += _display(cell, sim) if "display" in groups else []
+    return [_own_clock(cell, node) for node in nodes if node.group in groups]
 
 
 def _recorder(cell: CellSettings) -> list[NodeSpec]:
@@ -128,6 +137,7 @@ def _recorder(cell: CellSettings) -> list[NodeSpec]:
         raise InputError(
             f"{folder} exists already: name another folder for the recording, or remove it first."
         )
+    check_outputs([folder / "metadata.yaml"])
     need("mcap", "record")
     return [NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)]
 
@@ -195,18 +205,22 @@ def _own_clock(cell: CellSettings, node: NodeSpec) -> NodeSpec:
     return node
 
 
-def _check(cell: CellSettings) -> None:
-    if cell.namespace and not NAMESPACE_PATTERN.fullmatch(cell.namespace):
-        raise InputError(f"namespace {cell.namespace} is not one: use letters, digits and _, such as cell_1.")
-    if cell.machine == "grbl":
+def _check(cell: CellSettings, groups: Sequence[str]) -> None:
+    if cell.machine == "grbl" and "machine" in groups:
         check_port(cell.port)
-    if cell.loop == "closed" and (cell.machine == "twin") != (cell.camera == "twin"):
+    if cell.machine == "twin" and not cell.use_sim_time:
+        raise InputError("machine twin keeps a time of its own: leave use_sim_time out, or say machine grbl.")
+    if (
+        {"machine", "vision"} & set(groups)
+        and cell.loop == "closed"
+        and (cell.machine == "twin") != (cell.camera == "twin")
+    ):
         raise InputError(
             "machine grbl needs a camera of its own: camera /dev/video0 or topic, or loop open."
             if cell.machine == "grbl"
             else "machine twin has its own camera: leave camera out, or say machine grbl."
         )
-    if _device(cell) and not Path(cell.camera).exists():
+    if _device(cell) and "vision" in groups and not Path(cell.camera).exists():
         raise InputError(
             f"camera {cell.camera} does not exist: plug it in, or look for its name with ls /dev/video*."
         )
@@ -231,6 +245,14 @@ def parameter_file(cell: CellSettings) -> Path:
     path = Path(cell.params_file) if cell.params_file else share_folder() / "config" / f"{cell.machine}.yaml"
     if not path.is_file():
         raise InputError(f"{path} does not exist: give a parameters file, or leave params_file empty.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path} holds no parameters: begin it like config/grbl.yaml, with /**: and ros__parameters:."
+        )
     return path
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sketch_cell import report
 from sketch_cell.bringup import NodeSpec
-from sketch_cell.commands.console import console
+from sketch_cell.commands.console import console, say
 from sketch_cell.control.deviation import deviation
 from sketch_cell.drawing.export import gcode_text, svg_text
 from sketch_cell.drawing.simplify import simplify
@@ -71,7 +71,8 @@ class Demo:
         begin_s = time.monotonic()
         logs = self._folder / "log"
         logs.mkdir(exist_ok=True)
-        with CellProcesses(nodes, parameter_file=parameter_file, log_folder=logs) as processes:
+        processes = CellProcesses(nodes, parameter_file=parameter_file, log_folder=logs, tell=say)
+        with processes:
             observer = CellObserver()
             try:
                 self._follow(observer, processes, logs)

@@ -16,4 +16,14 @@ def need(module: str, argument: str, package: str = "") -> None:
     """Raise `InputError` where what `argument` asks for lacks its module, which pip knows as `package`."""
     if not is_installed(module):
         package = package or module
-        raise InputError(f"{argument} needs {package}: pip install {package}, or leave {argument} out.")
+        raise InputError(f"{argument} needs {package}: {pip_install(package)}, or leave {argument} out.")
+
+
+def pip_install(package: str) -> str:
+    """The command that installs a package and leaves NumPy as it is.
+
+    A native ROS 2 is often compiled with NumPy 1, and then neither its cv_bridge nor numba beside it runs with 2.
+    """
+    import numpy as np
+
+    return f"pip install {package}" + (" 'numpy<2'" if np.__version__.startswith("1.") else "")

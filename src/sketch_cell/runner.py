@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,12 @@ class CellProcesses:
         log_folder: Path,
         namespace: str = "",
         log_level: str = "info",
+        tell: Callable[[str], None] = print,
     ) -> None:
+        """`tell` hears of nodes without which the cell goes on."""
         self._nodes = nodes
+        self._tell = tell
+        self._ended: set[str] = set()
         self._arguments = ["--log-level", log_level, "--params-file", str(parameter_file)]
         self._namespace = namespace.strip("/")
         if self._namespace:
@@ -88,16 +92,21 @@ class CellProcesses:
     def check(self) -> None:
         """Raise `KeyboardInterrupt` after Ctrl-C, `NodeDied` with the name and last words of a node that has ended.
 
+        One that is not required may end well, as a window does; where it fails, that is told once.
         Call it ten times a second: between entering and leaving the context only this reacts to Ctrl-C.
         """
         if self._interrupted:
             raise KeyboardInterrupt
         for node in self._nodes:
             name, status = node.name, self._processes[node.name].poll()
-            if status is not None and node.required:
-                raise NodeDied(
-                    f"node {name} ended with status {status}. Its last words:\n{self.last_words(name)}"
-                )
+            if status is None or name in self._ended:
+                continue
+            self._ended.add(name)
+            words = f"node {name} ended with status {status}. Its last words:\n{self.last_words(name)}"
+            if node.required:
+                raise NodeDied(words)
+            if status:
+                self._tell(f"The cell goes on without one of its nodes: {words}")
 
     def process_id(self, name: str) -> int:
         """The process of a node."""

@@ -100,6 +100,12 @@ def test_a_changed_parameter_lays_the_last_picture_again(spinner, watcher, plann
     assert not planner.set_parameters([Parameter("layout", value="round")])[0].successful
 
 
+def test_what_is_read_once_cannot_be_changed(planner):
+    for name in ("library", "stock", "frame"):
+        (result,) = planner.set_parameters([Parameter(name, value="other")])
+        assert not result.successful, name
+
+
 def test_a_picture_without_colours_is_refused_and_said(spinner, watcher, planner):
     depth = np.zeros((8, 8), np.float32)
     send(spinner, image_bytes(depth, STAMP_NS, "camera", "32FC1"))

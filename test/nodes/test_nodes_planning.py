@@ -88,6 +88,16 @@ def test_bad_files_are_refused_in_words_and_the_node_goes_on(spinner, watcher, p
     spinner.until(lambda: "picture/compressed" in watcher.latest)
 
 
+def test_other_settings_do_not_make_an_old_picture_new(photo):
+    source = PictureSource(PictureSettings(photo=str(photo)))
+    assert source.next_picture()
+    source.look_elsewhere(PictureSettings(photo=str(photo), period_s=0.5))
+    assert source.next_picture() is None
+    source.look_elsewhere(PictureSettings())
+    source.look_elsewhere(PictureSettings(photo=str(photo)))
+    assert source.next_picture()
+
+
 def test_a_folder_is_watched(spinner, watcher, photo, tmp_path):
     folder = tmp_path / "inbox"
     folder.mkdir()

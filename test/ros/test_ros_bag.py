@@ -21,7 +21,7 @@ from sketch_cell.ros.bag import Bag, Topic
 from sketch_cell.ros.bag_writer import CHUNK_BYTES, BagWriter
 from sketch_cell.ros.player import quality_of
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
-from sketch_cell.ros.recorder import definition, quality_in_words
+from sketch_cell.ros.recorder import definition, message_type, quality_in_words
 
 START_NS = 1_700_000_000_000_000_000
 # Every type that a node of the cell publishes.
@@ -210,6 +210,41 @@ def test_folders_without_a_recording_are_refused(tmp_path):
     (tmp_path / "metadata.yaml").write_text(yaml.safe_dump(about))
     with pytest.raises(InputError, match="only bags stored as MCAP"):
         Bag(tmp_path)
+
+
+def test_what_rosbag2_has_packed_itself_is_refused(tmp_path):
+    write(tmp_path / "bag", [("/a", START_NS, b"12345678")])
+    file = tmp_path / "bag" / "metadata.yaml"
+    file.write_text(file.read_text().replace("compression_mode: ''", "compression_mode: MESSAGE"))
+    assert "MESSAGE" in file.read_text()
+    with pytest.raises(InputError, match="compressed by rosbag2 itself"):
+        Bag(tmp_path / "bag")
+
+
+@pytest.mark.parametrize("leave_out", [{"use_statistics": False}, {"repeat_channels": False}])
+def test_summaries_may_leave_things_out(tmp_path, leave_out):
+    """As rosbag2's storage options noStatistics and noRepeatedChannels do."""
+    from mcap.writer import Writer
+
+    with (tmp_path / "a.mcap").open("wb") as stream:
+        writer = Writer(stream, **leave_out)
+        writer.start("ros2")
+        schema = writer.register_schema("foxglove.CompressedImage", "protobuf", b"")
+        channel = writer.register_channel("/camera", "protobuf", schema)
+        for k in range(3):
+            writer.add_message(channel, START_NS + k, b"12345678", START_NS + k)
+        writer.finish()
+    bag = Bag(tmp_path / "a.mcap")
+    assert (bag.messages, bag.cut_off) == (3, False)
+    assert len(list(bag)) == 3
+    assert bag.topics["/camera"].kind == "foxglove.CompressedImage"
+
+
+@pytest.mark.parametrize(
+    "name", ["foxglove.CompressedImage", "std_msgs/String", "", "a/b/c", "std_msgs/msg/"]
+)
+def test_types_that_are_no_ros_2_messages_are_not_installed(name):
+    assert message_type(name) is None
 
 
 def test_a_recording_without_messages_says_so(tmp_path):

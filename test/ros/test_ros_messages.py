@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -159,3 +161,26 @@ def test_bgr_becomes_rgb_and_grey_stays_grey():
 def test_rclpy_reads_what_is_written():
     data = messages.path_bytes(np.ones((4, 2)), 7, "screen")
     assert len(deserialize_message(data, Path).poses) == 4
+
+
+def test_an_image_that_cv_bridge_cannot_convert_is_a_value_error(monkeypatch):
+    """Its CvBridgeError is a TypeError, which no node expects of a picture."""
+
+    class CvBridge:
+        def imgmsg_to_cv2(self, message, encoding):
+            raise TypeError("[16SC1] is not a color format")
+
+    monkeypatch.setitem(sys.modules, "cv_bridge", types.SimpleNamespace(CvBridge=CvBridge))
+    image = image_message(np.zeros((4, 4), np.uint16), "16SC1", "camera", 0)
+    with pytest.raises(ValueError, match=r"16SC1 cannot be shown: \[16SC1\] is not a color format"):
+        messages.image_from_bytes(serialize_message(image))
+
+
+def test_a_picture_that_cannot_be_shown_does_not_end_who_watches_the_cell():
+    from sketch_cell.ros.observer import CellObserver
+
+    observer = CellObserver.__new__(CellObserver)
+    observer.pictures = {}
+    depths = image_message(np.ones((4, 4), np.float32), "32FC1", "camera", 0)
+    observer._keep_picture("picture/image")(serialize_message(depths))
+    assert not observer.pictures

@@ -66,6 +66,7 @@ def bringup(photo: str, at_once: bool, log_folder: Path, **options: Any) -> None
             log_folder=log_folder,
             namespace=cell.namespace,
             log_level=cell.log_level,
+            tell=say,
         )
         _run(processes, nodes, cell, at_once)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sketch_cell.bringup import CellSettings
 from sketch_cell.commands.console import console
 
 
@@ -22,10 +23,11 @@ def record(out: Path | None, topics: tuple[str, ...], namespace: str) -> None:
     from sketch_cell.ros.bag import check_mcap
     from sketch_cell.ros.bag_writer import check_new
 
+    cell = CellSettings(namespace=namespace)
     folder = out or Path(f"recording-{time.strftime('%Y-%m-%d-%H%M%S')}")
     check_mcap()
     check_new(folder)
     from sketch_cell.nodes.recorder import run_recorder
 
     console.print(f"Recording to {folder}/. Ctrl-C ends it.")
-    run_recorder(folder, topics, namespace.strip("/"))
+    run_recorder(folder, topics, cell.namespace)

@@ -110,7 +110,10 @@ class Replay:
     def __init__(self, bag: Bag, nodes: list[NodeSpec], topics: tuple[str, ...], rate: float) -> None:
         self._bag, self._rate = bag, rate
         self._names = [node.name for node in nodes]
+        recorded = {name.removeprefix(f"{bag.namespace}/").strip("/") for name in bag.topics}
         self._only = {topic.removeprefix(bag.namespace).strip("/") for topic in topics}
+        for topic in self._only - recorded:
+            raise InputError(f"the recording has no {topic}: it has {', '.join(sorted(recorded))}.")
         self._recorded: dict[str, list[bytes]] = {COMPARED[name]: [] for name in self._names}
         self._job, self._words = "idle", "nothing"
         self._has_line = self._must_draw = False

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from sketch_cell.bringup import share_folder
 from sketch_cell.doctor.finding import Finding, missing, ok, warning
+from sketch_cell.packages import pip_install
 
 # Module -> what pip calls it. Without these no cell runs.
 NEEDED = {
@@ -70,8 +71,8 @@ def libraries(
 
 def _install(name: str) -> str:
     if name in PIP_ONLY:
-        return f"pip install {name}"
-    return f"pip install {name}; with native ROS 2: rosdep install --from-paths src --ignore-src"
+        return pip_install(name)
+    return f"{pip_install(name)}; with native ROS 2: rosdep install --from-paths src --ignore-src"
 
 
 def _trouble(module: str) -> str:

@@ -52,8 +52,8 @@ def read_tone(
         raise InputError(
             "The line leaves no glass bare to compare with: draw it with a margin of 10 mm or more."
         )
-    shown = shown / np.maximum(_bare_light(shown, bare), 1e-3)
-    levels = _levels(predicted, shown)
+    lit = np.maximum(_bare_light(shown, bare), 1e-3)
+    levels = _levels(predicted, np.asarray(shown / lit, np.float32))
     if len(levels) < 4 or 1 - levels[-1][1] < LEAST_CONTRAST:
         raise InputError(
             "The photo does not get darker where the line has its ink: it must show exactly the drawable glass, "

@@ -19,6 +19,7 @@ from sketch_cell.mosaic.settings import MosaicSettings
 from sketch_cell.mosaic.stock import read_stock
 from sketch_cell.ros.messages import image_bytes
 from sketch_cell.ros.mosaic_messages import mosaic_markers_bytes, placements_bytes
+from sketch_cell.ros.parameters import fixed_text
 from sketch_cell.ros.planner import PlannerNode
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED
@@ -29,8 +30,12 @@ class MosaicPlannerNode(PlannerNode):
 
     def __init__(self) -> None:
         super().__init__("mosaic_planner", MosaicSettings, "board")
-        library = self.declare_parameter("library", "").value
-        stock = self.declare_parameter("stock", "").value
+        library = fixed_text(
+            self, "library", "", "folder that `sketch-cell sweets` made; empty: eight rendered colours"
+        )
+        stock = fixed_text(
+            self, "stock", "", "CSV of colour,count that is never exceeded; empty: there is enough of each"
+        )
         self._known = read_library(Path(library)) if library else default_library()
         names = [each.name for each in self._known]
         self._stock = read_stock(Path(stock), names) if stock else None

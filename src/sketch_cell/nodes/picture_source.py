@@ -30,8 +30,9 @@ class PictureSourceNode(Node):
         self._look()
 
     def _look_elsewhere(self, settings: PictureSettings) -> None:
-        self._source = PictureSource(settings)
+        self._source.look_elsewhere(settings)
         self._timer.timer_period_ns = int(settings.period_s * 1e9)
+        self._timer.reset()
 
     def _look(self) -> None:
         try:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
+from sketch_cell.errors import SettingError
 from sketch_cell.ros.bag_writer import BagWriter
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run, uninterrupted
@@ -41,7 +44,15 @@ class RecorderNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("recorder", **options)
         settings = declare_settings(self, RecorderSettings)
-        self._only = {self.resolve_topic_name(name) for name in settings.topics.split()}
+        names = settings.topics.split()
+        for name in names:
+            try:
+                validate_topic_name(name)
+            except InvalidTopicNameException as error:
+                raise SettingError(
+                    f"topics has {name}, which is no topic's name: use letters, digits, _ and /."
+                ) from error
+        self._only = {self.resolve_topic_name(name) for name in names}
         self._own = self.get_namespace().rstrip("/")
         self.bag: BagWriter | None = None
         if not settings.folder:

@@ -47,6 +47,13 @@ class PictureSource:
         self._seen: set[tuple[Path, int, int]] = set()
         self._camera: cv2.VideoCapture | None = None
 
+    def look_elsewhere(self, settings: PictureSettings) -> None:
+        """Go on with other settings: in another place everything is new, in the same one only what was."""
+        if settings.photo != self._settings.photo:
+            self._seen.clear()
+            self._camera = None
+        self._settings = settings
+
     def next_picture(self) -> Picture | None:
         """The next new picture, or None; raises `InputError` once for each one that is no good."""
         if not self._settings.photo:

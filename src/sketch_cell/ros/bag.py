@@ -74,7 +74,7 @@ class Bag:
         """Every message in the order in which they were received; memory is bounded by a chunk or two."""
         for file in self._files:
             with file.open("rb") as stream:
-                messages = _in_order(stream) if _summary(stream) else _as_written(stream)
+                messages = _in_order(stream) if _tells_all(_summary(stream)) else _as_written(stream)
                 for channel, message in messages:
                     yield Recorded(channel.topic, message.log_time, message.data)
 
@@ -85,13 +85,13 @@ class Bag:
         with file.open("rb") as stream:
             try:
                 summary = _summary(stream)
-                if summary is not None:
+                if _tells_all(summary):
                     for channel in summary.channels.values():
                         self._note(channel, summary.schemas.get(channel.schema_id))
                     found = summary.statistics
                     self._extend(found.message_start_time, found.message_end_time, found.message_count)
                     return
-                self.cut_off = True
+                self.cut_off |= summary is None
                 for _, message in _as_written(stream, self._note):
                     self._extend(message.log_time, message.log_time, 1)
             except McapError as error:
@@ -124,11 +124,18 @@ def _files(path: Path) -> tuple[list[Path], str]:
             about = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
             files = [path / name for name in about["relative_file_paths"]]
             namespace = (about.get("custom_data") or {}).get(NAMESPACE_KEY, "")
+            compression = about.get("compression_mode") or "NONE"
         except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError, OSError) as error:
             raise InputError(
                 f"{metadata} is not what a recorder writes ({type(error).__name__}): remove it, and the .mcap files "
                 "beside it are played as they are."
             ) from error
+        # What MCAP itself packs, by chunks, its reader unpacks; rosbag2's own packing hides each message's bytes.
+        if compression.upper() != "NONE":
+            raise InputError(
+                f"{path} is compressed by rosbag2 itself (mode {compression.lower()}): unpack it with ros2 bag "
+                "convert, or record with MCAP's own compression."
+            )
         return _existing(files), namespace
     files = sorted(path.glob("*.mcap"))  # the recorder was killed before it could say what it wrote
     if not files:
@@ -155,6 +162,11 @@ def _summary(stream: Any) -> Any:
         raise
     except (McapError, OSError, struct.error, ValueError):
         return None
+
+
+def _tells_all(summary: Any) -> bool:
+    """Whether a summary has what a recorder may leave out of it: statistics, and the channels once more."""
+    return summary is not None and summary.statistics is not None and bool(summary.channels)
 
 
 def _in_order(stream: Any) -> Iterator[tuple[Any, Any]]:

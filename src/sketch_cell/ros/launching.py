@@ -84,13 +84,12 @@ def scoped(actions: list[Action]) -> GroupAction:
 
 def _start_group(context: LaunchContext, group: str) -> list[Action]:
     cell = _cell(context)
-    specs = managed(cell_nodes(cell, work_folder=_work_folder(cell.namespace)))
+    specs = managed(cell_nodes(cell, work_folder=_work_folder(cell.namespace), groups=[group]))
     file = parameter_file(cell)
     actions: list[Action] = []
     for spec in specs:
-        if spec.group == group:
-            node = _action(spec, cell, file)
-            actions += [*(_managed_actions(context, spec, cell, node) if spec.lifecycle else []), node]
+        node = _action(spec, cell, file)
+        actions += [*(_managed_actions(context, spec, cell, node) if spec.lifecycle else []), node]
     return actions
 
 

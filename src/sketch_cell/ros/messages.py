@@ -216,7 +216,10 @@ def _rgb_by_cv_bridge(message: Image) -> NDArray[Any]:
         from cv_bridge import CvBridge
     except ImportError as error:
         raise ValueError(f"encoding {message.encoding} needs cv_bridge, which is not installed") from error
-    return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"))
+    try:
+        return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"))
+    except Exception as error:  # its CvBridgeError is a TypeError, and OpenCV's own errors come through
+        raise ValueError(f"encoding {message.encoding} cannot be shown: {error}") from error
 
 
 def rgb_from(array: NDArray[Any], encoding: str) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -116,8 +117,10 @@ class CellObserver:
 
     def _keep_picture(self, topic: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            picture, encoding = image_from_bytes(data)
-            self.pictures[topic] = rgb_from(picture.array, encoding)
+            # The node that works with the picture says what is wrong with it.
+            with contextlib.suppress(ValueError):
+                picture, encoding = image_from_bytes(data)
+                self.pictures[topic] = rgb_from(picture.array, encoding)
 
         return keep
 

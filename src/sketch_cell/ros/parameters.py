@@ -39,6 +39,15 @@ def declare_settings(
     return settings
 
 
+def fixed_text(node: Node, name: str, default: str, description: str) -> str:
+    """Declare one text that stays as launched, and return it; `SettingError` where it is no text."""
+    about = ParameterDescriptor(description=description, dynamic_typing=True, read_only=True)
+    value = node.declare_parameter(name, default, about).value
+    if not isinstance(value, str):
+        raise SettingError(f"{name} is {value!r}, but must be a text: put it in quotes.")
+    return value
+
+
 def _watch(node: Node, settings: S, on_change: Callable[[S], None], prefix: str) -> None:
     """Check every change as a whole; one that the settings class refuses is refused with its sentence."""
     current = settings

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from sketch_cell.errors import InputError
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.messages import Stamped, image_from_bytes, rgb_from
-from sketch_cell.ros.parameters import declare_settings
+from sketch_cell.ros.parameters import declare_settings, fixed_text
 from sketch_cell.ros.qos import LATCHED
 from sketch_cell.settings import Settings
 
@@ -25,7 +25,7 @@ class PlannerNode(Node):
     def __init__(self, name: str, kind: type[Settings], frame: str) -> None:
         super().__init__(name)
         self.settings: Any = declare_settings(self, kind, on_change=self._replan)
-        self.frame = self.declare_parameter("frame", frame).value
+        self.frame = fixed_text(self, "frame", frame, "frame of what is planned")
         self._last: tuple[Stamped, str] | None = None
         self._diagnostics = Diagnostics(self)
         self.create_subscription(Image, "picture/image", self._on_image, LATCHED, raw=True)

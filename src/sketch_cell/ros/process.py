@@ -14,11 +14,12 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.task import Future
 
-from sketch_cell.errors import SketchCellError
+from sketch_cell.errors import InputError, SketchCellError
 from sketch_cell.runner import PARENT_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -33,7 +34,8 @@ def run(make_node: Callable[[], Node], *, by_events: bool = True) -> None:
     a node has for each message, most of the time of an idle cell. It knows neither callback groups nor coroutines.
 
     Neither signal runs shutdown callbacks, so a node that holds hardware lets go of it in
-    `destroy_node`. A `SketchCellError` ends the process with its sentence and exit status.
+    `destroy_node`. A `SketchCellError` ends the process with its sentence and exit status, as does a parameter that
+    rclpy refuses.
     """
     _end_with_runner()
     stderr = _interrupt_quietly()
@@ -52,6 +54,9 @@ def run(make_node: Callable[[], Node], *, by_events: bool = True) -> None:
         # A signal while the node was being made: what it asked for next had no context any more.
         if rclpy.ok():
             raise
+    except ParameterException as error:
+        print(error, file=sys.stderr, flush=True)
+        status = InputError.exit_status
     except SketchCellError as error:
         print(error, file=sys.stderr, flush=True)
         status = error.exit_status

@@ -98,7 +98,10 @@ def _never(_: bytes) -> None:
 
 def message_type(name: str) -> Any:
     """The message class of a type such as sensor_msgs/msg/Image, None where it is not installed."""
-    package, folder, kind = name.split("/")
+    package, _, rest = name.partition("/")
+    folder, _, kind = rest.partition("/")
+    if not (package and folder and kind):
+        return None  # other recorders' own types: foxglove.CompressedImage, std_msgs/String of ROS 1
     try:
         return getattr(importlib.import_module(f"{package}.{folder}"), kind, None)
     except ImportError:

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 
 from sketch_cell.errors import InputError
-from sketch_cell.packages import is_installed
+from sketch_cell.packages import is_installed, pip_install
 
 START_S = 20.0
 END_S = 10.0
@@ -28,7 +28,7 @@ class ViewServer:
     def __init__(self, address: str, port: int, stream_port: int, memory_mb: int) -> None:
         """Start it and wait until it listens; raises InputError where it cannot."""
         if not is_installed("rerun"):
-            raise InputError("the view needs the library rerun: pip install rerun-sdk.")
+            raise InputError(f"the view needs the library rerun: {pip_install('rerun-sdk')}.")
         for number in (port, stream_port):
             _check_free(address, number)
         self._host = "localhost" if address in _ANY_ADDRESS else address
