@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -14,12 +16,14 @@ from click.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).parents[1] / "machine"))
 
 from machine_board import BoardThread
+from test_machine_relatives import Dialogue
 
 from sketch_cell.bringup import share_folder
 from sketch_cell.commands.machine import Visit, machine
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.serial_link import SerialLink
+from sketch_cell.twin.pseudo_terminal import PseudoTerminal
 
 
 @pytest.fixture
@@ -152,3 +156,70 @@ def test_a_jog_that_makes_no_sense_is_refused_before_anything_moves(tmp_path: Pa
     with BoardThread(tmp_path / "board") as board:
         result = CliRunner().invoke(machine, ["jog", "--port", board.port, *FITTING, *where])
         assert result.exit_code != 0 and "Homed" not in result.output
+
+
+class ByHeart:
+    """A board in a thread that says what a dialogue's file knows, and `refusal` to every setting."""
+
+    def __init__(self, name: str, refusal: bytes) -> None:
+        self.dialogue = Dialogue(Path(__file__).parents[1] / "machine" / "data" / name)
+        self.terminal, self.refusal = PseudoTerminal(), refusal
+        self.port, self.received = self.terminal.port, b""
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> ByHeart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self.terminal.close()
+
+    def _run(self) -> None:
+        while not self._done.wait(0.005):
+            data = self.terminal.read()
+            self.received += data
+            if b"\x18" in data:
+                self.terminal.write("\r\n".join([*self.dialogue.answers["open"], ""]).encode())
+            self.terminal.write(self.dialogue.reply(data.replace(b"\x18", b"")))
+            self.terminal.write(self.refusal * data.count(b"="))
+
+
+def test_fluidnc_is_told_where_its_settings_are_and_none_is_written() -> None:
+    for command in ("check", "configure"):
+        with ByHeart("fluidnc.txt", b"error:162\r\n") as board:
+            result = CliRunner().invoke(machine, [command, "--port", board.port])
+        assert isinstance(result.exception, MachineError)
+        assert "config.yaml" in str(result.exception)
+        assert "configure" not in str(result.exception)
+        assert "$100 (x steps/mm) is missing" in result.output
+        assert "settings written" not in result.output
+        assert b"=" not in board.received
+
+
+def test_configure_says_which_setting_was_refused_and_counts_the_others() -> None:
+    with ByHeart("grbl_without_eeprom.txt", b"error:3\r\n") as board:
+        result = CliRunner().invoke(machine, ["configure", "--port", board.port])
+    assert isinstance(result.exception, MachineError)
+    assert "$100=88.889 (x steps/mm) was refused: error:3, this $ command is not known" in result.output
+    assert "0 of " in result.output
+    assert "$100 (x steps/mm) is 250, needed is 88.889" in result.output
+
+
+def test_home_ends_in_words_when_the_board_resets_itself_on_the_way(tmp_path: Path) -> None:
+    with BoardThread(tmp_path / "board") as board:
+        advance = board.firmware.advance
+
+        def reset_once(duration_s: float, period_s: float) -> np.ndarray:
+            if board.firmware.state == "Home":
+                board.firmware.advance = advance  # type: ignore[method-assign]
+                board.firmware.power_cycle()
+            return advance(duration_s, period_s)
+
+        board.firmware.advance = reset_once  # type: ignore[method-assign]
+        result = CliRunner().invoke(machine, ["home", "--port", board.port, *FITTING])
+    assert isinstance(result.exception, MachineError)
+    assert "The machine is unhomed" in str(result.exception)
+    assert "The board has reset itself while homing" in result.output

@@ -37,7 +37,15 @@ FALSE_ALARMS = (
     "got lost",
     "reset itself",
 )
-FALSE_ALARMS += ("nobody asked", "nothing told", "work offset", "link to the board", "standstill", "though 1")
+FALSE_ALARMS += (
+    "nobody asked",
+    "nothing told",
+    "work offset",
+    "went on by itself",
+    "link to the board",
+    "standstill",
+    "though 1",
+)
 
 
 class Jitter:

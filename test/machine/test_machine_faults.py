@@ -12,7 +12,7 @@ from machine_pair import Pair
 
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
-from sketch_cell.machine.driver import DriverSettings, DriverState
+from sketch_cell.machine.driver import DriverSettings, DriverState, Touch
 from sketch_cell.machine.motion import vertex_times_s
 from sketch_cell.twin.grbl_flags import GrblBuild
 
@@ -457,6 +457,23 @@ def test_a_hold_by_somebody_else_is_noticed() -> None:
     assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
 
 
+def test_a_board_that_goes_on_while_held_is_held_again() -> None:
+    """A cycle-start button, or noise that reads as one."""
+    pair, job = running()
+    pair.driver.hold(pair.now_s)
+    pair.until_state(DriverState.HELD, limit_s=1.0)
+    pair.firmware.receive(b"~")
+    pair.run(0.6)
+    assert "went on by itself" in pair.said()
+    stands = pair.stylus_m
+    pair.run(1.0)
+    assert np.array_equal(pair.stylus_m, stands)
+    assert pair.driver.state is DriverState.HELD
+    pair.driver.resume(pair.now_s)
+    job.run(60.0)
+    assert np.allclose(pair.stylus_m, job.xy[-1], atol=3e-5)
+
+
 def test_a_feed_override_by_noise_is_taken_back() -> None:
     pair, job = running()
     pair.firmware.receive(b"\x91")
@@ -499,6 +516,58 @@ def test_sleep_and_wake() -> None:
     pair.until_state(DriverState.UNHOMED)
     pair.home()
     assert pair.driver.state is DriverState.IDLE
+
+
+class Damages:
+    """A wire that says something else instead, the first `count` times."""
+
+    def __init__(self, said: bytes, instead: bytes, count: int = 1) -> None:
+        self.said, self.instead, self.left = said, instead, count
+
+    def __call__(self, data: bytes) -> bytes:
+        if self.left and self.said in data:
+            self.left -= 1
+            data = data.replace(self.said, self.instead, 1)
+        return data
+
+
+@pytest.mark.parametrize("damaged", ["question", "answer", "nothing"])
+def test_the_motors_count_as_released_only_when_the_board_has_said_so(damaged: str) -> None:
+    pair = Pair().ready()
+    if damaged == "question":
+        pair.to_board = Damages(b"$SLP\n", b"$SLQ\n")
+    elif damaged == "answer":
+        pair.to_host = Damages(b"ok\r\n", b"o\xff\r\n")
+    pair.driver.sleep(pair.now_s)
+    assert pair.driver.state is not DriverState.ASLEEP
+    pair.until(lambda: pair.driver.wire.script is None)
+    assert pair.driver.state is DriverState.ASLEEP, pair.said()
+    assert pair.firmware.state == "Sleep"
+    pair.driver.wake(pair.now_s)
+    pair.until_state(DriverState.UNHOMED)
+
+
+def test_a_board_that_never_sleeps_keeps_its_position_and_says_why() -> None:
+    pair = Pair().ready()
+    pair.to_board = Damages(b"$SLP\n", b"$SLQ\n", 100)
+    pair.driver.sleep(pair.now_s)
+    pair.until(lambda: pair.driver.wire.script is None)
+    assert pair.driver.state is DriverState.IDLE
+    assert "The motors are not released" in pair.said()
+    pair.driver.append([1.0], [[0.02, 0.03]])
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, [0.02, 0.03], atol=3e-5)
+
+
+def test_an_emergency_stop_while_the_motors_are_released_ends_awake() -> None:
+    pair = Pair().ready()
+    pair.driver.sleep(pair.now_s)
+    pair.driver.emergency_stop(pair.now_s)
+    pair.run(2.0)
+    assert pair.driver.state is DriverState.EMERGENCY
+    pair.driver.release(pair.now_s)
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE, pair.said()
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -566,5 +635,103 @@ def test_reach_covers_the_travel_from_the_homing_corner(corner: str) -> None:
     home = (0.001, 0.001) if corner == "lower left" else (0.152, 0.106)
     pair = Pair(board, DriverSettings(home_x_m=home[0], home_y_m=home[1]))
     lowest, highest = pair.driver.reach_m()
-    assert np.allclose(lowest, 0.0, atol=1e-9)
-    assert np.allclose(highest, [0.153, 0.107])
+    assert np.allclose(lowest, 0.0, atol=2.2e-5) and (lowest > 0).all()
+    assert np.allclose(highest, [0.153, 0.107], atol=2.2e-5)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [BoardSettings(), BoardSettings(travel_x_m=0.159, travel_y_m=0.113, pull_off_m=0.004)],
+    ids=["default", "grbl.yaml"],
+)
+def test_the_ends_of_the_reach_are_within_the_soft_limits(board: BoardSettings) -> None:
+    pair = Pair(board).ready()
+    pair.switches = False
+    for end_m in pair.driver.reach_m():
+        pair.driver.append([pair.now_s + 1000], [end_m], 0.09)
+        pair.until(lambda: pair.driver.state is not DriverState.RUNNING)
+        assert pair.driver.state is DriverState.IDLE, pair.said()
+        assert np.allclose(pair.driver.reported_m, end_m, atol=3e-5)
+
+
+@pytest.mark.parametrize("total_m", [0.00072, -0.00072])
+def test_step_errors_taken_out_move_the_reach(total_m: float) -> None:
+    pair = Pair().ready()
+    pair.switches = False
+    lowest, highest = pair.driver.reach_m()
+    pair.driver.touches[0] = Touch(total_m, total_m, 2, 0.0)
+    pair.driver.place.shift(0, total_m * 1000)
+    assert np.allclose(pair.driver.reach_m()[0], lowest - [total_m, 0.0])
+    refused = highest[0] if total_m > 0 else lowest[0]
+    with pytest.raises(MachineError, match="outside the machine's reach"):
+        pair.driver.append([pair.now_s + 1000], [[refused, 0.05]])
+    with pytest.raises(MachineError, match="outside the machine's reach"):
+        pair.driver.jog([refused, 0.05], 0.05, pair.now_s)
+
+
+@pytest.mark.parametrize("steps_per_turn", [200, 400])
+def test_coarse_steps_are_no_lost_lines(steps_per_turn: int) -> None:
+    board = BoardSettings(steps_per_turn=steps_per_turn, pull_off_m=0.002)
+    pair = Pair(board, build=GrblBuild(step_m=board.step_m)).ready()
+    index = np.arange(1, 60)
+    xy = np.stack([0.02 + 0.0007 * index, 0.03 + 0.01 * np.sin(index / 5)], axis=1)
+    pair.driver.append(2 + 0.05 * index, xy)
+    pair.until(lambda: pair.driver.state is not DriverState.RUNNING)
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+
+
+def test_an_idle_board_asked_seldom_over_a_slow_wire_is_not_silent() -> None:
+    pair = Pair(settings=DriverSettings(poll_period_s=0.5, link_timeout_s=0.4))
+    pair.to_host = Late(4)
+    pair.ready()
+    pair.run(3.0)
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+    silence(pair)
+    pair.run(1.5)
+    assert pair.driver.state is DriverState.OFFLINE
+
+
+def test_a_rest_in_a_path_is_kept() -> None:
+    pair = Pair().ready()
+    times = np.array([0.5, 1.0, 6.0, 6.5, 6.7])
+    xy = np.array([[0.02, 0.02], [0.03, 0.02], [0.03, 0.02], [0.03, 0.03], [0.03, 0.03]])
+    pair.driver.append(times[:2], xy[:2])
+    for time_s in np.arange(1.02, 5.99, 0.02):  # as many controllers sample a rest
+        pair.driver.append([time_s], [xy[1]])
+    pair.driver.append(times[2:], xy[2:])
+    pair.until(lambda: bool(np.allclose(pair.stylus_m, xy[1], atol=3e-5)))
+    arrived_s = pair.now_s
+    pair.run(2.5)
+    assert np.allclose(pair.stylus_m, xy[1], atol=3e-5)
+    assert pair.driver.motion(pair.now_s).timeline_s == pytest.approx(3.5, abs=0.3)
+    pair.until(lambda: not np.allclose(pair.stylus_m, xy[1], atol=3e-5))
+    assert pair.now_s - arrived_s == pytest.approx(5.0, abs=0.2)
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, xy[-1], atol=3e-5)
+    assert pair.driver.motion(pair.now_s).timeline_s == pytest.approx(6.7)
+
+
+def test_a_path_that_is_sent_bit_by_bit_rests_as_long() -> None:
+    pair = Pair().ready()
+    index = np.arange(200)
+    xy = np.stack([0.02 + 0.0002 * np.minimum(index, 50), np.full(200, 0.02)], axis=1)
+    took_s = pair.draw(1.0 + 0.02 * index, xy, feed=0.02)
+    assert took_s == pytest.approx(5.0, abs=0.6)  # one for the way there, three of them at rest
+
+
+def test_a_rest_ends_with_a_stop_and_lasts_through_a_hold() -> None:
+    pair = Pair().ready()
+    pair.driver.append([1.0, 4.0, 5.0], [[0.02, 0.02], [0.02, 0.02], [0.03, 0.02]], 0.04)
+    pair.run(2.0)
+    pair.driver.hold(pair.now_s)
+    pair.until_state(DriverState.HELD, limit_s=1.0)
+    pair.driver.resume(pair.now_s)
+    assert pair.driver.state is DriverState.RUNNING
+    pair.until(lambda: pair.driver.idle)
+    assert np.allclose(pair.stylus_m, [0.03, 0.02], atol=3e-5)
+    pair.driver.append([6.0, 60.0], [[0.02, 0.02], [0.02, 0.02]], 0.04)
+    pair.run(2.0)
+    pair.driver.stop(pair.now_s)
+    pair.until_state(DriverState.IDLE, limit_s=2.0)
+    pair.driver.append([1.0], [[0.03, 0.03]])
+    pair.until(lambda: pair.driver.idle, limit_s=5.0)

@@ -10,7 +10,9 @@ from machine_pair import Pair
 
 from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings, differences, needed_settings
-from sketch_cell.machine.driver import DriverState
+from sketch_cell.machine.driver import DriverState, GrblDriver
+
+JOGGING = DriverState.JOGGING
 
 
 class Loses:
@@ -82,6 +84,25 @@ def test_a_jog_cancelled_before_the_board_has_read_it_ends_all_the_same() -> Non
     assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
 
 
+def test_a_jog_is_followed_to_its_end_however_slow() -> None:
+    pair = Pair().ready()
+    pair.driver.jog([0.12, 0.001], 0.0008, pair.now_s)
+    pair.until_state(DriverState.IDLE, limit_s=200.0)
+    assert np.allclose(pair.stylus_m, [0.12, 0.001], atol=3e-5), pair.said()
+    assert pair.firmware.state == "Idle"
+
+
+def test_a_jog_without_an_answer_is_stopped() -> None:
+    pair = Pair().ready()
+    pair.to_host = lambda data: data.replace(b"ok\r\n", b"") if pair.driver.state is JOGGING else data
+    pair.driver.jog([0.14, 0.09], 0.005, pair.now_s)
+    pair.until_state(DriverState.IDLE, limit_s=10.0)
+    assert "no answer in time" in pair.said() and "refused" not in pair.said()
+    assert moved_in(pair, 1.0) == 0.0
+    assert pair.driver.homed
+    assert np.allclose(pair.driver.motion(pair.now_s).position_m, pair.stylus_m, atol=3e-5)
+
+
 @pytest.mark.parametrize("during", ["connecting", "refused", "offline"])
 def test_an_emergency_stop_is_latched_whatever_the_link_does(during: str) -> None:
     pair = Pair(configured=during != "refused")
@@ -122,6 +143,54 @@ def test_an_alarm_of_a_refused_board_is_no_way_round_its_settings(code: str) -> 
     pair.until(lambda: pair.driver.wire.script is None)
     with pytest.raises(MachineError, match="machine configure"):
         pair.driver.home(pair.now_s)
+
+
+@pytest.mark.parametrize("board", ["draws", "homes", "hits a limit", "is stopped"])
+def test_an_alarm_while_connecting_is_no_fault_of_the_settings(board: str) -> None:
+    """A board that did not reset when its port opened has something to finish yet."""
+    pair = Pair()
+    if board == "homes":
+        pair.connect()
+        pair.driver.home(pair.now_s)
+        pair.run(0.3)
+    elif board in ("draws", "is stopped"):
+        pair.ready()
+        pair.driver.append([2.0, 12.0], [[0.001, 0.001], [0.14, 0.09]])
+        pair.run(1.0)
+    pair.driver = GrblDriver(pair.board)
+    pair.driver.link_opened(pair.now_s)
+    pair.run(0.02)
+    if board == "hits a limit":
+        pair.driver.receive(b"ALARM:1\r\n", pair.now_s)
+    elif board == "is stopped":
+        pair.driver.emergency_stop(pair.now_s)
+        pair.run(6.0)
+        pair.driver.release(pair.now_s)
+    pair.until(lambda: pair.driver.answered and pair.driver.wire.script is None, limit_s=15.0)
+    assert pair.driver.state is DriverState.UNHOMED, pair.said()
+    pair.home()
+    assert pair.driver.state is DriverState.IDLE, pair.said()
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [(b"$110=", b"$1q0="), (b"$110=5400", b"$110=540"), (b"$$\n", b"$%\n"), (b"$$\n", b"$$*")],
+)
+def test_a_damaged_byte_while_connecting_refuses_no_board(said: bytes, heard: bytes) -> None:
+    pair = Pair(step_s=0.1)  # whole lines at a time
+    left = [1]
+
+    def damage(data: bytes) -> bytes:
+        if left[0] and said in data:
+            left[0] -= 1
+            return data.replace(said, heard, 1)
+        return data
+
+    pair.to_host = pair.to_board = damage
+    pair.connect()
+    assert left == [0]
+    assert pair.driver.state is DriverState.UNHOMED, pair.said()
+    assert not pair.driver.differences
 
 
 class SlowWire:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,25 @@ def test_a_port_in_use_is_refused_in_words(tmp_path: Path) -> None:
     with SerialLink(terminal.port), pytest.raises(MachineError, match=terminal.port):
         SerialLink(terminal.port)
     SerialLink(terminal.port).close()
+    terminal.close()
+
+
+@pytest.mark.parametrize("call", ["tcsetattr", "tcflush"])
+def test_a_port_that_goes_away_as_it_is_opened_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise termios.error(5, "Input/output error")
+
+    terminal, driver = PseudoTerminal(tmp_path / "board"), GrblDriver()
+    session = Session(driver, lambda: SerialLink(terminal.port))
+    with monkeypatch.context() as patch:
+        patch.setattr(termios, call, fail)
+        session.pump(0.0, 0.0)
+    assert "cannot be opened: Input/output error; check the cable" in driver.drain_events()[0].text
+    session.pump(1.0, 1.0)
+    assert session.connected
+    session.close()
     terminal.close()
 
 

@@ -96,7 +96,7 @@ def test_a_folder_that_exists_stops_the_start(spinner, tmp_path):
         recorder(spinner, tmp_path)
 
 
-def test_a_topic_that_is_no_name_stops_the_start(tmp_path):
+def test_a_topic_that_is_no_name_stops_the_start(spinner, tmp_path):
     given = {"folder": str(tmp_path / "new"), "topics": "tip bad!topic"}
     with pytest.raises(InputError, match="bad!topic, which is no topic's name"):
         RecorderNode(parameter_overrides=[Parameter(name, value=value) for name, value in given.items()])

@@ -22,8 +22,10 @@ from sketch_cell.errors import MachineError
 from sketch_cell.machine.driver import DriverState
 from sketch_cell.machine.follow import FollowSettings
 from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen
+from sketch_cell.machine.waypoints import checked_feeds
 from sketch_cell.nodes import stepper_follow
 from sketch_cell.nodes.stepper_follow import FollowServer, goal_tolerances
+from sketch_cell.nodes.stepper_messages import JOINTS, waypoints
 
 KNOBS = KnobSettings()
 # What control_msgs makes of Result and Feedback, as far as this needs it.
@@ -131,6 +133,23 @@ def test_a_violated_path_tolerance_stops_the_machine(bench):
     assert "off the path" in handle.result.error_string
     bench.pair.until_state(DriverState.IDLE)
     assert bench.pair.driver.motion(bench.pair.now_s).position_m[0] < 0.09
+
+
+def test_a_rest_on_the_way_is_within_the_path_tolerance(bench):
+    times_s, points_m = [0.5, 1.0, 4.0, 4.5], [[0.01, 0.01], [0.02, 0.01], [0.02, 0.01], [0.02, 0.02]]
+    tight = [tolerance(name, 0.7) for name in JOINTS]  # 4 mm
+    handle = bench.until_end(bench.begin(goal(times_s, points_m, path=tight)))
+    assert handle.ended == "succeeded", handle.result.error_string
+
+
+@pytest.mark.parametrize(("last", "fed"), [(0.0, False), (1.0, True)])
+def test_velocities_are_feeds_unless_the_machine_shall_stand(last, fed):
+    message = goal([1.0, 2.0], [[0.01, 0.01], [0.02, 0.01]]).trajectory
+    for point, speed in zip(message.points, (1.0, last), strict=True):
+        point.velocities = [speed, 0.0]
+    times_s, _, feeds = waypoints(message, KNOBS)
+    assert (feeds is not None) is fed
+    checked_feeds(feeds, len(times_s))
 
 
 def test_a_goal_that_comes_too_late_is_said_to(bench):

@@ -20,11 +20,10 @@ from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.serial_link import SerialLink
 from sketch_cell.machine.session import Session
-from sketch_cell.machine.waypoints import check_reach
+from sketch_cell.machine.waypoints import check_reach, reach_m
 
 PERIOD_S = 0.005
 ARRIVED_M = 0.0005
-FAILED = (DriverState.ALARM, DriverState.FAULT, DriverState.OFFLINE, DriverState.REFUSED)
 
 
 @click.group()
@@ -78,13 +77,18 @@ def configure(port: str, baud: int, params_file: str, **options: Any) -> None:
     with Visit(port, baud, board_settings(params_file, options)) as visit:
         visit.wait()
         changes = list(visit.driver.differences)
-        for difference in changes:
-            click.echo(f"{difference.command}  {difference.meaning}")
-        if changes:
+        if changes and not visit.keeps_its_settings:
+            for difference in changes:
+                click.echo(f"{difference.command}  {difference.meaning}")
             visit.driver.configure(time.monotonic())
             visit.wait()
-        click.echo(f"{len(changes)} settings written." if changes else "Nothing to write.")
-        visit.verdict("The board did not take its settings; see the messages above.")
+            left = {difference.number for difference in visit.driver.differences}
+            written = sum(difference.number not in left for difference in changes)
+            click.echo(f"{written} of {len(changes)} settings written.")
+        elif not changes:
+            click.echo("Nothing to write.")
+        visit.tell()
+        visit.verdict("It did not take them; see the messages above.")
 
 
 @machine.command()
@@ -118,7 +122,7 @@ def jog(
     """
     board, driver = board_settings(params_file, options), driver_settings(params_file)
     goal_m = np.array([x_mm, y_mm]) / 1000
-    check_reach(goal_m[None], board, driver)
+    check_reach(goal_m[None], reach_m(board, driver))
     with Visit(port, baud, board, driver) as visit:
         visit.home()
         visit.driver.jog(goal_m.tolist(), speed_mm_per_s / 1000, time.monotonic())
@@ -183,8 +187,19 @@ class Visit:
         self._session.close()
 
     def wait(self) -> None:
-        """Until the board has answered; raises `MachineError` where it does not."""
-        self._session.wait_for_board(time.monotonic)
+        """Until the board has answered, telling what went wrong meanwhile; raises `MachineError` where it does not."""
+        try:
+            self._session.wait_for_board(time.monotonic)
+        finally:
+            differences = {f"{difference}." for difference in self.driver.differences}  # `tell` prints these
+            for event in self.driver.drain_events():
+                if event.level != "info" and event.text not in differences:
+                    click.echo(event.text, err=True)
+
+    @property
+    def keeps_its_settings(self) -> bool:
+        """Whether the board's settings cannot be written from here."""
+        return self.driver.firmware.firmware == "FluidNC"
 
     def until(self, state: DriverState) -> None:
         """Until the machine is in a state, telling what happens; raises `MachineError` where it ends in another."""
@@ -192,7 +207,7 @@ class Visit:
             now_s = time.monotonic()
             self._session.pump(now_s, now_s)
             self._tell_events()
-            if not self._session.connected or self.driver.state in FAILED:
+            if self.driver.state is not state and self.driver.wire.script is None:
                 raise MachineError(f"The machine is {self.driver.state.value}: {self.driver.reason}.")
             time.sleep(PERIOD_S)
         self._tell_events()
@@ -201,7 +216,6 @@ class Visit:
         """Check the board and find its switches."""
         self.wait()
         self.verdict("Run `sketch-cell machine check` to see them.")
-        self.driver.drain_events()
         self.driver.home(time.monotonic())
         self.until(DriverState.IDLE)
 
@@ -254,6 +268,8 @@ class Visit:
             raise MachineError(f"The board cannot be used: {self.driver.reason}.")
         if self.driver.state is DriverState.REFUSED:
             unsafe = sum(difference.dangerous for difference in self.driver.differences)
+            if self.keeps_its_settings:
+                advice = "Mend them in its config.yaml, where FluidNC keeps its settings."
             raise MachineError(f"{unsafe} settings of the board make it unsafe to move. {advice}")
         if not quiet:
             click.echo("The board is ready to be homed.")

@@ -70,7 +70,9 @@ def _alarm(driver: DriverCore, alarm: grbl.Alarm) -> None:
     words = grbl.alarm_in_words(alarm.code, driver.firmware.firmware)
     driver.say("error", f"{words}.")
     after = DriverState.FAULT if driver.homed else DriverState.ALARM
-    if driver.state is not DriverState.EMERGENCY:
+    if driver.state is DriverState.CONNECTING:
+        driver.become(DriverState.CONNECTING, words)  # it is yet to be asked what it is
+    elif driver.state is not DriverState.EMERGENCY:
         driver.become(DriverState.STOPPING, words)
     driver.wire.start(scripts.after_alarm(driver, after, words, critical=alarm.code in (1, 2)))
 
@@ -147,6 +149,9 @@ def _check_board_state(driver: DriverCore, status: grbl.Status) -> None:
         _unheard(driver, f"The board is in {status.state} though nothing told so")
     elif driver.homed and driver.place.offset_is_lost(status):
         _unheard(driver, "The board has another work offset than it was given, as after a reset")
+    elif driver.state is DriverState.HELD and not held:
+        driver.say("warning", "The board went on by itself, so it is held again. Resume to go on.")
+        driver.feed_hold("the board went on by itself")
 
 
 def _unheard(driver: DriverCore, what: str) -> None:
@@ -162,7 +167,7 @@ def _track(driver: DriverCore, status: grbl.Status, answer: Answer) -> None:
     """Compare the position with the path that was sent."""
     deviation_m = driver.stream.observe(driver.reported_m, answer.stamp_s)
     driver.statistics.largest_deviation_m = max(driver.statistics.largest_deviation_m, deviation_m)
-    if deviation_m > driver.settings.deviation_m and driver.state in READY:
+    if deviation_m > driver.tolerance_m and driver.state in READY:
         driver.fault(
             f"the board is {deviation_m * 1000:.2f} mm off the path it was sent, so lines were lost or "
             "corrupted on the way"
@@ -172,8 +177,7 @@ def _track(driver: DriverCore, status: grbl.Status, answer: Answer) -> None:
 
 
 def _at_rest(driver: DriverCore, answer: Answer) -> None:
-    tolerance_m = driver.settings.deviation_m
-    rest = driver.stream.at_rest(driver.reported_m, tolerance_m, answer.asked_s, driver.wire.now_s)
+    rest = driver.stream.at_rest(driver.reported_m, driver.tolerance_m, answer.asked_s, driver.wire.now_s)
     if rest is Rest.SHORT:
         driver.fault("the board stands still short of the last line sent, so lines were lost on the way")
     elif rest in (Rest.DONE, Rest.STARVED):

@@ -33,6 +33,7 @@ class Ask:
 
 
 BANNER, REPORT, STANDING, RESET_WANTED, PAUSE = "banner", "report", "standing", "reset wanted", "pause"
+NO_ANSWER = "no answer in time"  # the reason of a reply that has not come
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Conversation:
             return
         if self._ask.text:
             self.void()
-        self.reply(False, "no answer in time")
+        self.reply(False, NO_ANSWER)
 
     def _advance(self, step: Callable[[], Ask]) -> None:
         script = self.script

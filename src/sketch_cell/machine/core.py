@@ -32,6 +32,7 @@ from sketch_cell.machine.whereabouts import Whereabouts
 
 Array = NDArray[np.float64]
 
+ROUNDING_STEPS = 1.2  # vertices are off by half a step in each axis, points between them by half a step more
 RESUMES = 3  # times a resume is repeated while the board still holds
 
 
@@ -138,8 +139,20 @@ class DriverCore:
         return self.place.screen_m
 
     def reach_m(self) -> tuple[Array, Array]:
-        """Lowest and highest (x, y) [m, frame screen] within the board's soft limits."""
-        return reach_m(self.board, self.settings)
+        """Lowest and highest (x, y) [m, frame screen] the board takes.
+
+        The step errors taken out since homing have moved its limits on the screen.
+        """
+        lowest, highest = reach_m(self.board, self.settings)
+        for axis, touch in self.touches.items():
+            lowest[axis] -= touch.total_m or 0.0
+            highest[axis] -= touch.total_m or 0.0
+        return lowest, highest
+
+    @property
+    def tolerance_m(self) -> float:
+        """How far a reported position may be off the path: what is set, and the board's rounding to whole steps."""
+        return self.settings.deviation_m + ROUNDING_STEPS * self.board.step_m
 
     def motion(self, now_s: float) -> Motion:
         """Position and velocity estimated for now_s, foretold along the path from the board's last report."""
@@ -204,6 +217,13 @@ class DriverCore:
         self.stream.forget()
         self._silent_s = 0.0
 
+    def feed_hold(self, reason: str) -> None:
+        """Slow down and stop on the path."""
+        self.wire.urgent(grbl.HOLD)
+        self.questions.outdate()
+        self._resume_when_held = False
+        self.become(DriverState.HOLDING, reason)
+
     def stands_held(self) -> None:
         """A hold is complete."""
         self.become(DriverState.HELD, self.reason)
@@ -267,25 +287,19 @@ class DriverCore:
         if self.state not in states:
             raise self._refusal(wish)
 
-    def _hold(self, reason: str) -> None:
-        self.wire.urgent(grbl.HOLD)
-        self.questions.outdate()
-        self._resume_when_held = False
-        self.become(DriverState.HOLDING, reason)
-
     # -- watchdogs --
 
     def _watch(self) -> None:
         wire, deadman_s = self.wire, self.settings.deadman_s
-        quiet_s = wire.steady_s - wire.heard_s
-        asked = self.questions.asked_s is not None and wire.script is None
-        if asked and quiet_s > self.settings.link_timeout_s:
+        # Silence before the question was put is nobody's fault.
+        quiet_s = wire.steady_s - max(wire.heard_s, self.questions.open_since_s)
+        if wire.script is None and quiet_s > self.settings.link_timeout_s:
             self.link_lost(f"the board has been silent for {quiet_s:.1f} s")
         elif deadman_s and self.state is DriverState.RUNNING and self._silent_s > deadman_s:
             self.say(
                 "error", f"No trajectory for {deadman_s:g} s: feed hold. Resume when the controller is back."
             )
-            self._hold("no fresh trajectory")
+            self.feed_hold("no fresh trajectory")
 
     def _poll(self) -> None:
         wire = self.wire
@@ -298,4 +312,4 @@ class DriverCore:
             period_s /= 4
         elif self.state is not DriverState.RUNNING:
             period_s *= 2
-        self.questions.ask(wire.now_s, period_s)
+        self.questions.ask(wire.now_s, wire.steady_s, period_s)

@@ -7,6 +7,7 @@ itself: somebody has to home, resume or append again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -69,7 +70,7 @@ class GrblDriver(DriverCore):
             raise self._refusal("move")
         times, points = checked_waypoints(time_s, position_m)
         feeds = checked_feeds(feed_m_per_s, len(times))
-        check_reach(points, self.board, self.settings)
+        check_reach(points, self.reach_m())
         if end_s is None or times[0] <= end_s:
             if is_held:
                 raise self._refusal("move")
@@ -90,14 +91,16 @@ class GrblDriver(DriverCore):
         """Move straight to a position (2,) [m, frame screen] outside any timeline; hold, stop or cancel ends it."""
         self._allow(now_s, "jog", DriverState.IDLE)
         _, points = checked_waypoints([0.0], [position_m])
-        check_reach(points, self.board, self.settings)
+        check_reach(points, self.reach_m())
         (x, y), feed = points[0] * 1000, min(feed_m_per_s, self.board.max_rate_m_per_s) * 60_000
         self.forget_motion()
         self.questions.outdate()
         self.jog_is_cancelled = False
         self.become(DriverState.JOGGING, "jogging")
         line = f"$J=G21G90X{grbl.number(x)}Y{grbl.number(y)}F{grbl.number(max(feed, 1.0), 0)}"
-        self.wire.start(scripts.jog(self, line))
+        distance_m = math.dist(points[0], self.reported_m)
+        duration_s = 60 * 1000 * distance_m / max(feed, 1.0) * 100 / self.feed_percent
+        self.wire.start(scripts.jog(self, line, duration_s))
 
     def cancel_jog(self, now_s: float) -> None:
         """End a jog; the position stays known. A board that has not begun yet is told again once it has."""
@@ -111,7 +114,7 @@ class GrblDriver(DriverCore):
             self.cancel_jog(now_s)
         elif self.state not in (DriverState.HOLDING, DriverState.HELD):
             self._allow(now_s, "hold", *READY)
-            self._hold("held on request")
+            self.feed_hold("held on request")
 
     def resume(self, now_s: float) -> None:
         """Go on after a hold, or acknowledge a fault (what was queued is gone then).
@@ -127,7 +130,7 @@ class GrblDriver(DriverCore):
             self.go_on()
 
     def stop(self, now_s: float) -> None:
-        """Hold, then drop everything queued; IDLE after, with the position known, or UNHOMED if it was homing."""
+        """Hold, then drop everything queued; IDLE after, with the position known; UNHOMED or ALARM if it was homing."""
         if self.state is DriverState.JOGGING:
             self.cancel_jog(now_s)
         elif self.state is DriverState.HOMING:
@@ -153,6 +156,7 @@ class GrblDriver(DriverCore):
         if not self.connected:
             return
         if self.state is DriverState.CONNECTING:
+            self.wire.drop_unsent()
             self.wire.urgent(grbl.RESET)  # what still moves is not ours; the check begins anew after it
             return
         if self.state is DriverState.HOMING:
@@ -202,12 +206,12 @@ class GrblDriver(DriverCore):
         self.wire.start(scripts.configure(self, list(self.differences)))
 
     def sleep(self, now_s: float) -> None:
-        """Switch the motors off; the position is unknown from then on."""
+        """Switch the motors off; the position is unknown from then on. ASLEEP once the board has taken it."""
         self._allow(now_s, "release its motors", *AT_REST)
-        self.homed = False
+        after = self.state
         self.forget_motion()
-        self.wire.send("$SLP")
-        self.become(DriverState.ASLEEP, "the motors are released")
+        self.become(DriverState.CONNECTING, "releasing the motors")
+        self.wire.start(scripts.sleep(self, after))
 
     def wake(self, now_s: float) -> None:
         """Energise the motors again after `sleep`; the machine must be homed."""

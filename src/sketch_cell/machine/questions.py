@@ -33,6 +33,7 @@ class Questions:
     def forget(self) -> None:
         """No answer is to be expected any more: the board has reset itself, or the link is new."""
         self.asked_s: float | None = None
+        self.open_since_s = math.inf  # steady time of the first question without an answer
         self._asked_last_s = self.next_s = -math.inf
         self._under_way = self._stale = 0
 
@@ -42,8 +43,9 @@ class Questions:
             return True
         return now_s >= self.next_s and (self.asked_s is None or now_s - self.asked_s >= AGAIN_S)
 
-    def ask(self, now_s: float, period_s: float) -> None:
+    def ask(self, now_s: float, steady_s: float, period_s: float) -> None:
         """The board is being asked; the next question follows after the period."""
+        self.open_since_s = min(self.open_since_s, steady_s)
         self.asked_s = self._asked_last_s = now_s
         self.next_s = now_s + period_s
         self._under_way = min(self._under_way + 1, MOST)
@@ -56,6 +58,7 @@ class Questions:
     def answered(self, now_s: float) -> Answer:
         """A report has come. The board took its position when it was asked, however late it is read here."""
         fresh, asked_s = self._stale == 0, self.asked_s
+        self.open_since_s = math.inf
         self._stale = max(self._stale - 1, 0)
         self._under_way = max(self._under_way - 1, 0)
         if fresh:

@@ -12,6 +12,7 @@ from sketch_cell.machine import grbl
 from sketch_cell.machine.board import Difference, differences
 from sketch_cell.machine.conversation import (
     BANNER,
+    NO_ANSWER,
     PAUSE,
     REPORT,
     RESET_WANTED,
@@ -30,7 +31,7 @@ SETTLE_S = 0.05  # a board still prints for a moment after its banner
 LATE_S = 0.5  # answers that are late have come by then
 TRIES = 3  # on a noisy line a command or its answer may arrive damaged
 BANNER_S = 1.5  # most boards take a few milliseconds; after an alarm half a second
-WITHIN_MM = 0.02  # a probe stays within the soft limits by this: places are rounded to whole steps
+JOG_PATIENCE_S = 10.0  # a jog may take this long beyond twice its distance over its feed
 NO_RESET = "the board does not answer to a reset"
 NO_GRBL = "no Grbl answers; check the port, the baud rate and the board's power"
 
@@ -49,10 +50,9 @@ def connect(driver: DriverCore, *, banner: bool = True) -> Script:
     yield Ask(until=PAUSE, timeout_s=SETTLE_S)
     driver.strange.clear()
     if driver.firmware.too_old:
-        driver.become(
-            DriverState.REFUSED, f"the board runs {driver.firmware}, and Grbl 1.1 or later is needed"
-        )
-        driver.say("error", f"{driver.reason}. Load Grbl 1.1 onto the board.".capitalize())
+        fault = f"board runs {driver.firmware}, and Grbl 1.1 or later is needed"
+        driver.become(DriverState.REFUSED, f"the {fault}")
+        driver.say("error", f"The {fault}. Load Grbl 1.1 onto the board.")
         return
     reply = yield from _told("$I", grbl.Feedback)
     _note_options(driver, reply)
@@ -60,13 +60,14 @@ def connect(driver: DriverCore, *, banner: bool = True) -> Script:
 
 
 def _told(line: str, kind: type[grbl.Message]) -> Generator[Ask, Reply, Reply]:
-    """Ask what is answered with messages of a kind. An `ok` without them is a late one, for a line sent before a reset.
+    """Ask what is answered with messages of a kind; again where noise has damaged the question or its answer.
 
-    Boards that are slow to start answer resets that had waited for them, one after the other.
+    An `ok` without such messages is a late one, for a line sent before a reset: boards that are slow to start answer
+    resets that had waited for them, one after the other.
     """
     for _ in range(TRIES):
-        reply = yield Ask(line, timeout_s=5.0)
-        if not reply.ok or any(isinstance(message, kind) for message in reply.messages):
+        reply = yield Ask(line)
+        if reply.ok and any(isinstance(message, kind) for message in reply.messages):
             break
         yield Ask(until=PAUSE, timeout_s=LATE_S)
     return reply
@@ -89,14 +90,21 @@ def _note_options(driver: DriverCore, reply: Reply) -> None:
 
 
 def check_settings(driver: DriverCore) -> Script:
-    """Read `$$` and compare it with what the machine needs."""
-    reply = yield from _told("$$", grbl.Setting)
-    if not reply.ok:
-        driver.say("error", f"The board did not tell its settings: {reply.reason}.")
-        driver.become(DriverState.REFUSED, f"the board did not tell its settings ({reply.reason})")
-        return
-    found = {m.number: m.value for m in reply.messages if isinstance(m, grbl.Setting)}
-    driver.differences = differences(driver.board, found)
+    """Read `$$` and compare it with what the machine needs; what differs is read again, for noise differs too."""
+    wrong: list[Difference] | None = None
+    for _ in range(TRIES):
+        reply = yield from _told("$$", grbl.Setting)
+        if not reply.ok:
+            driver.say("error", f"The board did not tell its settings: {reply.reason}.")
+            driver.become(DriverState.REFUSED, f"the board did not tell its settings ({reply.reason})")
+            return
+        found = {m.number: m.value for m in reply.messages if isinstance(m, grbl.Setting)}
+        before, wrong = wrong, differences(driver.board, found)
+        if before is not None:
+            wrong = [item for item in wrong if item.number in {other.number for other in before}]
+        if not wrong or wrong == before:
+            break
+    driver.differences = wrong or []
     for difference in driver.differences:
         driver.say("error" if difference.dangerous else "warning", f"{difference}.")
     if driver.differences and driver.firmware.firmware == "FluidNC":
@@ -199,13 +207,16 @@ def settle(driver: DriverCore, after: DriverState, reason: str) -> Script:
 def after_alarm(driver: DriverCore, after: DriverState, reason: str, *, critical: bool) -> Script:
     """Most alarms end in a banner by themselves; after limit alarms the board waits for a reset.
 
-    It only sees a reset that comes after its "Reset to continue". A soft limit keeps the position but locks.
+    It only sees a reset that comes after its "Reset to continue". A soft limit keeps the position but locks. An alarm
+    while connecting has cut the questions short: they are asked again.
     """
     if critical:
         yield Ask(until=RESET_WANTED, timeout_s=BANNER_S)
         driver.wire.realtime(grbl.RESET)
     reply = yield Ask(until=BANNER, timeout_s=BANNER_S)
-    if critical and not reply.ok:
+    if driver.state is DriverState.CONNECTING:
+        yield from connect(driver, banner=critical and not reply.ok)
+    elif critical and not reply.ok:
         yield from reset(driver, after, reason)
     elif driver.homed:
         yield Ask(until=PAUSE, timeout_s=SETTLE_S)
@@ -220,11 +231,7 @@ def touch_by_probe(driver: DriverCore, axis: int, feed_m_per_s: float) -> Script
     letter = "XY"[axis]
     back_mm = driver.reported_m[axis] * 1000
     low_end = ("left", "lower")[axis] in driver.board.homing_corner
-    # The step errors taken out since homing have moved the board's limits on the screen.
-    last = driver.touches.get(axis)
-    taken_out_m = last.total_m or 0.0 if last else 0.0
-    end_mm = (float(driver.reach_m()[0 if low_end else 1][axis]) - taken_out_m) * 1000
-    target_mm = end_mm + (WITHIN_MM if low_end else -WITHIN_MM)
+    target_mm = float(driver.reach_m()[0 if low_end else 1][axis]) * 1000
     feed = grbl.number(feed_m_per_s * 60_000, 0)
     reply = yield Ask(f"G38.2{letter}{grbl.number(target_mm, 3)}F{feed}", timeout_s=60.0)
     probed = [m for m in reply.messages if isinstance(m, grbl.Parameter) and m.name == "PRB" and m.success]
@@ -269,15 +276,34 @@ def _come_back(driver: DriverCore, axis: int, back_mm: float) -> Script:
     driver.come_to_rest(DriverState.IDLE, "touched a switch")
 
 
-def jog(driver: DriverCore, line: str) -> Script:
+def jog(driver: DriverCore, line: str, duration_s: float) -> Script:
     """`$J=`: a move that a jog cancel ends at once, with the position kept."""
     reply = yield Ask(line)
     if reply.ok:
-        reply = yield Ask(until=STANDING, timeout_s=120.0)
-    else:
+        reply = yield Ask(until=STANDING, timeout_s=JOG_PATIENCE_S + 2 * duration_s)
+    if reply.reason == NO_ANSWER:  # the board may be moving all the same
+        driver.say("error", "The jog was stopped: the board gave no answer in time.")
+        driver.halt(DriverState.IDLE, "the jog was stopped: no answer in time")
+        return
+    if not reply.ok:
         driver.say("error", f"The board refused to jog: {reply.reason}.")
     driver.stream.moves.forget()
     driver.come_to_rest(DriverState.IDLE, "jogged" if reply.ok else "the jog was refused")
+
+
+def sleep(driver: DriverCore, after: DriverState) -> Script:
+    """`$SLP`, until the board takes it or says that it sleeps: its motors are off. Else nothing has changed."""
+    for _ in range(TRIES):
+        reply = yield Ask("$SLP", timeout_s=1.0)
+        report = reply if reply.ok else (yield Ask(until=REPORT, timeout_s=2.0))
+        if reply.ok or any(isinstance(m, grbl.Status) and m.state == "Sleep" for m in report.messages):
+            driver.homed = False
+            driver.become(DriverState.ASLEEP, "the motors are released")
+            return
+    advice = "; grblHAL needs $62=1 for it" if driver.firmware.firmware == "grblHAL" else ""
+    fault = f"motors are not released, for the board did not take $SLP ({reply.reason}{advice})"
+    driver.say("error", f"The {fault}.")
+    driver.come_to_rest(after, f"the {fault}")
 
 
 def wake(driver: DriverCore) -> Script:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import termios
 from types import TracebackType
 
 import serial
 
 from sketch_cell.errors import MachineError
+
+# A port that goes away while it is being set up: pyserial passes on termios.error, which is no OSError.
+FAILURES = (serial.SerialException, OSError, termios.error)
 
 
 class SerialLink:
@@ -18,14 +22,14 @@ class SerialLink:
         self.port = port
         try:
             self._serial = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (*FAILURES, ValueError) as error:
             raise MachineError(f"The port {port} cannot be opened: {_why_closed(error)}.") from error
 
     def read(self) -> bytes:
         """What has come since the last call; empty when nothing has."""
         try:
             return bytes(self._serial.read(4096))
-        except (serial.SerialException, OSError, TypeError) as error:
+        except (*FAILURES, TypeError) as error:
             raise MachineError(f"The port {self.port} failed while reading: {_reason(error)}.") from error
 
     def write(self, data: bytes) -> int:
@@ -36,7 +40,7 @@ class SerialLink:
             return int(self._serial.write(data) or 0)
         except serial.SerialTimeoutException:
             return 0
-        except (serial.SerialException, OSError, TypeError) as error:
+        except (*FAILURES, TypeError) as error:
             raise MachineError(f"The port {self.port} failed while writing: {_reason(error)}.") from error
 
     def fileno(self) -> int:
@@ -45,7 +49,7 @@ class SerialLink:
 
     def close(self) -> None:
         """Give the port back; harmless when it is gone already."""
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(*FAILURES):
             self._serial.close()
 
     def __enter__(self) -> SerialLink:
@@ -61,6 +65,8 @@ class SerialLink:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, termios.error):
+        return str(error.args[-1])
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).rstrip(".")
 

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 SETTING_OUT_S = 1e-6
 PATIENCE_REPORTS = 3  # reports of standing still short of the goal before lines count as lost
+SHORTEST_REST_S = 0.05  # waypoints that stay this long in a place are a rest; less is not worth a stop
 ARRIVED_S = 0.3  # a line sent this long before a question must have been read when it was answered
 
 
@@ -30,6 +31,7 @@ class _Waypoint:
     time_s: float
     position_m: Point
     feed_m_per_s: float
+    rest_s: float  # since the waypoint before, where both are the same place; else 0
 
 
 class Rest(enum.Enum):
@@ -64,12 +66,17 @@ class Stream:
         self._moving = self._moved = False
         self._idle_reports = 0
         self._sent_at_s = -math.inf
+        self._end_rest()
         self.moves.forget()
 
     def drop_unsent(self) -> None:
         """Forget what has not been sent."""
         self._waiting.clear()
         self._line = ""
+        self._end_rest()
+
+    def _end_rest(self) -> None:
+        self._rest_s, self._rested_from_s = 0.0, math.inf
 
     # -- queueing --
 
@@ -85,8 +92,13 @@ class Stream:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is waiting or moving."""
-        return self._moving or self.waiting > 0
+        """Whether anything is waiting, resting or moving."""
+        return self._moving or self._rests or self.waiting > 0
+
+    @property
+    def _rests(self) -> bool:
+        """Whether the path stays for a while where the last line ends."""
+        return self._rest_s >= SHORTEST_REST_S
 
     @property
     def ran_dry(self) -> bool:
@@ -106,8 +118,10 @@ class Stream:
         assert self._progress is not None
         timeline, fastest = self._progress.timeline, self._board.max_rate_m_per_s
         for index, (time_s, (x, y)) in enumerate(zip(times.tolist(), points.tolist(), strict=True)):
-            feed = feeds[index] if feeds else math.dist((x, y), timeline.end_m) / (time_s - timeline.end_s)
-            waypoint = _Waypoint(time_s, (x, y), min(feed, fastest))
+            elapsed_s = time_s - timeline.end_s
+            feed = feeds[index] if feeds else math.dist((x, y), timeline.end_m) / elapsed_s
+            rest_s = elapsed_s if (x, y) == timeline.end_m else 0.0
+            waypoint = _Waypoint(time_s, (x, y), min(feed, fastest), rest_s)
             timeline.append(time_s, waypoint.position_m, waypoint.feed_m_per_s)
             self._waiting.append(waypoint)
 
@@ -116,6 +130,7 @@ class Stream:
     def send(self, rx_bytes: int, one_by_one: bool) -> int:
         """Send lines while the board's receive buffer has room for them; how many."""
         count = 0
+        self._rest()
         while self._line or self._next_line():
             full = self._wire.unanswered_bytes + len(self._line) + 1 > rx_bytes
             if full or (one_by_one and self._wire.unanswered):
@@ -128,8 +143,12 @@ class Stream:
         return count
 
     def _next_line(self) -> bool:
-        """Form the next line; waypoints that move nothing take no line."""
+        """Form the next line; waypoints that move nothing take no line, and behind a rest there is none yet."""
         while self._waiting:
+            self._gather_rest()
+            if self._rests or not self._waiting:
+                return False
+            self._end_rest()
             waypoint = self._waiting.popleft()
             x, y = waypoint.position_m
             self._line = self.moves.line(x * 1000, y * 1000, waypoint.feed_m_per_s * 60_000)
@@ -137,6 +156,28 @@ class Stream:
             if self._line:
                 return True
         return False
+
+    # -- resting --
+
+    def _gather_rest(self) -> None:
+        """Take the waypoints that stay in the place of the last line: they wait for no answer of the board."""
+        while self._waiting and self._waiting[0].rest_s and not self._line:
+            waypoint = self._waiting.popleft()
+            self._rest_s += waypoint.rest_s
+            self._rest_until_s = waypoint.time_s
+
+    def _rest(self) -> None:
+        """Go along the timeline while the board stands and the path rests. No G4: a board that dwells says Idle."""
+        self._gather_rest()
+        now_s = self._wire.now_s
+        if not self._rests or self._rested_from_s == math.inf or self._progress is None:
+            return
+        self._rested_from_s = min(self._rested_from_s, now_s)  # where the clock has been set back
+        left_s = max(self._rest_s - (now_s - self._rested_from_s), 0.0)
+        self._sent_until_s = self._place_s = self._rest_until_s - left_s
+        self._progress.arrived(self._place_s, now_s)
+        if not left_s:
+            self._end_rest()
 
     # -- following --
 
@@ -172,6 +213,9 @@ class Stream:
         return self._arrived(self._progress, now_s)
 
     def _arrived(self, progress: Progress, now_s: float) -> Rest:
+        if self._rests:
+            self._rested_from_s = min(self._rested_from_s, now_s)
+            return Rest.WAIT
         starved = self.waiting > 0
         if not starved:
             self._sent_until_s = progress.timeline.end_s

@@ -11,6 +11,8 @@ from sketch_cell.machine.driver_types import DriverSettings
 
 Array = NDArray[np.float64]
 
+PRINTED_M = 1e-5  # lines are written in hundredths of a millimetre
+
 
 def checked_waypoints(time_s: ArrayLike, position_m: ArrayLike) -> tuple[Array, Array]:
     """Times (N,) [s] and points (N, 2) [m] as arrays; raises `MachineError` where they make no sense."""
@@ -40,25 +42,26 @@ def checked_feeds(feed_m_per_s: ArrayLike | None, count: int) -> list[float] | N
 
 
 def reach_m(board: BoardSettings, settings: DriverSettings) -> tuple[Array, Array]:
-    """Lowest and highest (x, y) [m, frame screen] within the board's soft limits.
+    """Lowest and highest (x, y) [m, frame screen] that are surely within the board's soft limits after homing.
 
-    After homing the machine stands `pull_off_m` from the end of its travel at the corner of the switches.
+    The machine stands `pull_off_m` from the end of its travel at the corner of the switches then, but on a whole step.
     """
     home = np.array([settings.home_x_m, settings.home_y_m])
     travel = np.array([board.travel_x_m, board.travel_y_m])
     low_end = np.array(["left" in board.homing_corner, "lower" in board.homing_corner])
     lowest = np.where(low_end, home - board.pull_off_m, home + board.pull_off_m - travel)
-    return lowest, lowest + travel
+    within_m = board.step_m + PRINTED_M
+    return lowest + within_m, lowest + travel - within_m
 
 
-def check_reach(points: Array, board: BoardSettings, settings: DriverSettings) -> None:
-    """Raise `MachineError` where one of points (N, 2) [m] is beyond the board's soft limits."""
-    lowest, highest = reach_m(board, settings)
-    outside = (points < lowest - 1e-6) | (points > highest + 1e-6)
+def check_reach(points: Array, reach: tuple[Array, Array]) -> None:
+    """Raise `MachineError` where one of points (N, 2) [m] is not within the lowest and highest of `reach`."""
+    lowest, highest = reach
+    outside = (points < lowest) | (points > highest)
     if outside.any():
         x, y = points[outside.any(axis=1)][0] * 1000
         raise MachineError(
-            f"The point ({x:.2f}, {y:.2f}) mm is outside the machine's reach, x {lowest[0] * 1000:.1f} to "
-            f"{highest[0] * 1000:.1f} and y {lowest[1] * 1000:.1f} to {highest[1] * 1000:.1f} mm. "
+            f"The point ({x:.2f}, {y:.2f}) mm is outside the machine's reach, x {lowest[0] * 1000:.2f} to "
+            f"{highest[0] * 1000:.2f} and y {lowest[1] * 1000:.2f} to {highest[1] * 1000:.2f} mm. "
             "Move or shrink the drawing."
         )

@@ -21,6 +21,9 @@ Waypoints = tuple[list[float], NDArray[np.float64], list[float] | None]
 def waypoints(message: JointTrajectory, knobs: KnobSettings) -> Waypoints:
     """Times [s], positions (N, 2) [m] and, where the points carry velocities, nominal feeds [m/s].
 
+    A point at which the machine shall stand, as the last one of many a trajectory, says nothing of the feed that leads
+    to it: then there are no feeds.
+
     Raises `MachineError` where the joints are not the knobs or a point does not have one value for each.
     """
     names = list(message.joint_names) or JOINTS
@@ -36,7 +39,8 @@ def waypoints(message: JointTrajectory, knobs: KnobSettings) -> Waypoints:
     feeds = None
     if message.points and all(len(point.velocities) == len(JOINTS) for point in message.points):
         velocity = screen_from_knobs([point.velocities for point in message.points], knobs)
-        feeds = np.hypot(velocity[:, 0], velocity[:, 1]).tolist()
+        speeds = np.hypot(velocity[:, 0], velocity[:, 1])
+        feeds = speeds.tolist() if speeds.all() else None
     return times, screen_from_knobs(angles, knobs), feeds
 
 
