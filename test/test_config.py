@@ -59,7 +59,7 @@ def test_every_key_is_a_declared_parameter(path, ros, tmp_path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_no_file_sets_what_the_table_sets(path, tmp_path):
-    """Where both give a parameter, a file's node pattern would silently win over the launch argument."""
+    """Where both give a parameter, the launch argument wins: a line in the file would do nothing."""
     content = yaml.safe_load(path.read_text())
     for spec in cell_nodes(CellSettings(), work_folder=tmp_path):
         for pattern in ("/**", f"/**/{spec.name}"):

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from sketch_cell.bringup import share_folder
+from sketch_cell.bringup import CellSettings, cell_nodes, share_folder
 from sketch_cell.machine.knobs import KnobSettings
 from sketch_cell.robot import robot_description
 from sketch_cell.ros.drawing_markers import GLASS_M
@@ -47,6 +47,23 @@ def test_the_knobs_turn_and_the_stylus_follows_them():
         assert float(mimic.get("multiplier")) == pytest.approx(
             KnobSettings().travel_per_turn_m / (2 * math.pi)
         )
+
+
+def test_another_gearing_moves_the_stylus_by_it(tmp_path, monkeypatch):
+    """One key of the parameters file reaches driver, controller, tracker and the model that RViz shows."""
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    model = tmp_path / "lib" / "robot_state_publisher" / "robot_state_publisher"
+    model.parent.mkdir(parents=True)
+    model.touch(mode=0o755)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("/**: {ros__parameters: {board: {travel_per_turn_m: 0.04}}}")
+    cell = CellSettings(params_file=str(mine))
+    (spec,) = [
+        spec for spec in cell_nodes(cell, work_folder=tmp_path) if spec.name == "robot_state_publisher"
+    ]
+    urdf = ElementTree.fromstring(str(spec.parameters["robot_description"]))
+    multipliers = [float(mimic.get("multiplier")) for mimic in urdf.iter("mimic")]
+    assert multipliers == pytest.approx([0.04 / (2 * math.pi)] * 2)
 
 
 def test_the_stylus_starts_at_the_origin_of_the_screen_and_the_glass_covers_it():

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from sketch_cell.errors import InputError, SettingError
 from sketch_cell.files import check_outputs
+from sketch_cell.machine.board import BoardSettings
 from sketch_cell.packages import need
 from sketch_cell.robot import robot_description
 from sketch_cell.settings import Settings, setting
@@ -165,6 +167,7 @@ def _display(cell: CellSettings, sim: dict[str, ParameterValue]) -> list[NodeSpe
         prefix=cell.frame_prefix,
         mount_frame=cell.mount_frame,
         mount_pose=cell.mount_pose,
+        travel_per_turn_m=board_settings(parameter_file(cell)).travel_per_turn_m,
     )
     nodes = []
     if cell.view:
@@ -248,12 +251,37 @@ def parameter_file(cell: CellSettings) -> Path:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
+        raise _no_parameters(path, error) from error
     if not isinstance(content, dict):
-        raise InputError(
-            f"{path} holds no parameters: begin it like config/grbl.yaml, with /**: and ros__parameters:."
-        )
+        raise _no_parameters(path, TypeError("it does not begin with names of nodes, such as /**"))
     return path
+
+
+def driver_parameters(path: Path) -> dict[str, Any]:
+    """What a parameters file says to the stepper driver, its board in one dictionary; `InputError` where it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        sections = [
+            content.get(name, {}).get("ros__parameters", {}) for name in ("/**", "/**/stepper_driver")
+        ]
+        board = {key: value for section in sections for key, value in section.get("board", {}).items()}
+        return {**sections[0], **sections[1], "board": board}
+    except (AttributeError, TypeError) as error:
+        raise _no_parameters(path, error) from error
+
+
+def board_settings(path: Path) -> BoardSettings:
+    """The board of a parameters file; raises `InputError` where it names a setting that does not exist."""
+    try:
+        return BoardSettings(**driver_parameters(path)["board"])
+    except TypeError as error:
+        raise _no_parameters(path, error) from error
+
+
+def _no_parameters(path: Path, error: Exception) -> InputError:
+    """The sentence about a parameters file that is none."""
+    reason = " ".join(str(error).split())
+    return InputError(f"{path} is not a file of parameters: {reason}. Begin with a copy of config/grbl.yaml.")
 
 
 def share_folder() -> Path:

@@ -6,12 +6,22 @@ import math
 import xml.etree.ElementTree as ElementTree
 
 from sketch_cell.errors import InputError
+from sketch_cell.machine.knobs import KnobSettings
 
 ROOT = "etch_a_sketch"
 
 
-def robot_description(urdf: str, *, prefix: str = "", mount_frame: str = "", mount_pose: str = "") -> str:
+def robot_description(
+    urdf: str,
+    *,
+    prefix: str = "",
+    mount_frame: str = "",
+    mount_pose: str = "",
+    travel_per_turn_m: float = KnobSettings().travel_per_turn_m,
+) -> str:
     """The URDF text with `prefix` before every link, standing at mount_pose in `mount_frame` where one is given.
+
+    `travel_per_turn_m` is how far the stylus goes for a whole turn of a knob.
 
     mount_pose is "x y z roll pitch yaw" [m, rad]; raises `InputError` where it is not. The `frame_prefix` of
     robot_state_publisher would not do: it also renames the mount frame, which belongs to somebody else.
@@ -21,6 +31,8 @@ def robot_description(urdf: str, *, prefix: str = "", mount_frame: str = "", mou
         link.set("name", prefix + link.get("name", ""))
     for end in [*robot.iter("parent"), *robot.iter("child")]:
         end.set("link", prefix + end.get("link", ""))
+    for mimic in robot.iter("mimic"):
+        mimic.set("multiplier", repr(travel_per_turn_m / (2 * math.pi)))
     if mount_frame:
         robot.append(ElementTree.Element("link", name=mount_frame))
         robot.append(_mount(mount_frame, prefix + ROOT, _six_numbers(mount_pose)))

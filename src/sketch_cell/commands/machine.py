@@ -11,11 +11,10 @@ from typing import Any
 
 import click
 import numpy as np
-import yaml
 
-from sketch_cell.bringup import CellSettings, check_port, parameter_file
+from sketch_cell import bringup
 from sketch_cell.commands.options import FloatRange, settings_options, settings_over
-from sketch_cell.errors import InputError, MachineError
+from sketch_cell.errors import MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.driver import DriverSettings, DriverState, GrblDriver
 from sketch_cell.machine.serial_link import SerialLink
@@ -137,36 +136,18 @@ def board_settings(params_file: str, options: dict[str, Any]) -> BoardSettings:
 
     Raises `InputError` where the file is absent, not YAML, or names a setting that does not exist.
     """
-    path, parameters = _parameters(params_file)
-    try:
-        return settings_over(BoardSettings(**parameters.get("board", {})), options)
-    except TypeError as error:
-        raise _no_parameters(path, error) from error
+    return settings_over(bringup.board_settings(_file(params_file)), options)
 
 
 def driver_settings(params_file: str) -> DriverSettings:
     """How the cell's driver talks to the board, by the same file."""
-    _, parameters = _parameters(params_file)
+    parameters = bringup.driver_parameters(_file(params_file))
     known = {item.name for item in dataclasses.fields(DriverSettings)}
     return DriverSettings(**{name: value for name, value in parameters.items() if name in known})
 
 
-def _parameters(params_file: str) -> tuple[Path, dict[str, Any]]:
-    """The file, and what it says to the stepper driver; its board in one dictionary."""
-    path = parameter_file(CellSettings(machine="grbl", params_file=params_file))
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        sections = [
-            content.get(name, {}).get("ros__parameters", {}) for name in ("/**", "/**/stepper_driver")
-        ]
-        board = {key: value for section in sections for key, value in section.get("board", {}).items()}
-        return path, {**sections[0], **sections[1], "board": board}
-    except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
-        raise _no_parameters(path, error) from error
-
-
-def _no_parameters(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is not a file of parameters: {error}. Begin with a copy of config/grbl.yaml.")
+def _file(params_file: str) -> Path:
+    return bringup.parameter_file(bringup.CellSettings(machine="grbl", params_file=params_file))
 
 
 class Visit:
@@ -175,7 +156,7 @@ class Visit:
     def __init__(
         self, port: str, baud: int, board: BoardSettings, settings: DriverSettings | None = None
     ) -> None:
-        check_port(port)
+        bringup.check_port(port)
         self.driver = GrblDriver(board, settings)
         self._session = Session(self.driver, lambda: SerialLink(port, baud))
 
