@@ -14,8 +14,8 @@ from sketch_cell.picture.train_data import Damage
 KNOT_QUALITIES = (5, 10, 20, 35, 55, 80, 95)
 KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
 # How often a place among the sets is drawn from where: most are strong compressions, where there is most to repair
-# and to learn (quality 8 to 53, those up to 14 above all).
-SPANS = {(0.55, 1.45): 0.4, (1.45, 3.9): 0.45, (0.0, len(KNOT_QUALITIES) - 1): 0.15}
+# and to learn (quality 8 to 14 and 28 to 49 above all: their sets gained most from more steps).
+SPANS = {(0.6, 1.4): 0.35, (1.4, 2.5): 0.16, (2.5, 3.7): 0.38, (0.0, len(KNOT_QUALITIES) - 1): 0.11}
 BATCH = 2
 
 
