@@ -141,7 +141,10 @@ def test_a_simplified_line_stays_near_and_keeps_its_ends(line, tolerance_m) -> N
         assert np.hypot(*(point - start - share[:, None] * step).T).min() <= tolerance_m * 1.01 + 1e-8
 
 
-@pytest.mark.parametrize("line", [np.zeros((0, 2)), np.zeros((5, 2)), np.array([[0.0, np.nan], [1, 1]])])
+@pytest.mark.parametrize(
+    "line",
+    [np.zeros((0, 2)), np.zeros((5, 2)), np.array([[0.0, np.nan], [1, 1]]), 1e-8 * np.eye(4, 2)],
+)
 def test_a_line_that_is_none_is_refused(line: np.ndarray) -> None:
     with pytest.raises(InputError):
         route(line, 1e-5, 5e-5)

@@ -50,6 +50,7 @@ class Bench:
         self.orders: list[Order] = []
         self.told: list[tuple[float, JobInputs, JobOutputs]] = []
         self.blind = self.stuck = False
+        self.clock_s = 0.0  # how far the clock of the stamps was set
         self._rng = np.random.default_rng(1)
 
     def step(self) -> JobOutputs:
@@ -60,10 +61,11 @@ class Bench:
                 motor_m = self.board.advance(STEP_S)
                 self.motor_m = motor_m[-1]
                 self.trace.append(self.toy.move(motor_m, 1e-3))
-            progress = (Progress(self.now_s, self.board.now_s, self.motor_m),)
+            stamp_s = self.now_s + self.clock_s
+            progress = (Progress(stamp_s, self.board.now_s, self.motor_m),)
             if not self.blind and round(self.now_s / STEP_S) % 2:
                 tip = self.toy.stylus_m + self._rng.normal(0, 1e-4, 2)
-                tips = (TipSeen(self.now_s, tip, np.eye(2) * 1e-8),)
+                tips = (TipSeen(stamp_s, tip, np.eye(2) * 1e-8),)
         inputs = JobInputs(self.machine, progress, tips, "because")
         outputs = self.job.step(self.now_s, inputs)
         self.told.append((self.now_s, inputs, outputs))
@@ -349,3 +351,56 @@ def test_a_line_in_the_wrong_unit_is_refused() -> None:
 def test_an_unknown_word_for_the_drivers_state_is_a_fault(word: str) -> None:
     assert machine_state(word) is MachineState.FAULT
     assert machine_state("idle") is machine_state(DriverState.IDLE) is MachineState.READY
+
+
+@pytest.mark.parametrize("by_s", [-3600.0, -0.9, -0.15, 60.0])
+def test_a_clock_that_is_set_while_drawing_changes_nothing(by_s: float) -> None:
+    bench = drawing(8.0, line_m=waves(rows=4, cells=20))
+    late = TipSeen(bench.now_s, bench.toy.stylus_m.copy(), np.eye(2) * 1e-8)  # still in the tracker by then
+    found, bench.clock_s = bench.job.status().jumps, by_s
+    bench.step()
+    bench._obey(bench.job.step(bench.now_s, JobInputs(bench.machine, (), (late,))))
+    bench.until(JobState.DONE)
+    assert bench.job.status().jumps == found
+    assert deviation(np.concatenate(bench.trace), bench.job.line.xy_m).rms_m < 1e-4
+
+
+@pytest.mark.parametrize("on_its_way", [False, True])
+def test_a_machine_that_was_moved_by_hand_is_homed_before_it_goes_on(on_its_way: bool) -> None:
+    line = waves(rows=6, cells=16)
+    before = drawing(0.3 if on_its_way else 30.0, line_m=line)
+    entry = before.job.entry()
+    after = Bench(line, toy=before.toy)
+    after.motor_m = before.motor_m
+    if not on_its_way:
+        after.machine = MachineState.HOMING
+        after._obey(JobOutputs(after.job.status()))  # by the driver's own service
+    after.trace.clear()
+    after.machine, after.board = MachineState.READY, StandInBoard(after.motor_m)
+    after.job.go_on(entry, after.machine)
+    after.until(JobState.DRAWING)
+    assert after.orders == [Order.HOME]
+    after.trace.clear()
+    after.until(JobState.DONE)
+    both = np.concatenate([*before.trace, *after.trace])
+    assert max(np.hypot(*(both - point).T).min() for point in after.job.line.xy_m[::10]) < 4e-4
+    low, high = line.min(axis=0) + 0.001, line.max(axis=0) - 0.001
+    ink = np.concatenate(after.trace)[::20]
+    inside = ink[((ink > low) & (ink < high)).all(axis=1)]
+    assert max(np.hypot(*(line - point).T).min() for point in inside) < 6e-4
+
+
+def test_a_line_drawn_again_begins_with_no_progress() -> None:
+    bench = drawing()
+    bench.until(JobState.DONE)
+    bench.job.draw()
+    status = bench.step().status
+    assert (status.state, status.progress) == (JobState.HOMING, 0.0)
+    assert np.isnan(status.time_left_s)
+
+
+def test_a_closed_line_is_drawn_to_its_end() -> None:
+    square = np.array([[0.03, 0.03], [0.06, 0.03], [0.06, 0.06], [0.03, 0.06], [0.03, 0.03]])
+    bench = drawing(line_m=square)
+    bench.until(JobState.DONE)
+    assert np.hypot(*(np.concatenate(bench.trace) - [0.03, 0.045]).T).min() < 4e-4

@@ -68,6 +68,19 @@ def test_a_drawing_that_ends_early_can_be_drawn_again_or_skipped():
     assert (skipped.photo, orders, skipped.shake_needed) == ("b.jpg", [QueueOrder.PUBLISH], True)
 
 
+def test_a_drawing_that_is_resumed_is_waited_for_and_not_drawn_again():
+    queue, _ = steps(drawn(waiting_for("a.jpg", "b.jpg")), QueueInputs(job="failed"))
+    queue, orders = steps(queue, *[QueueInputs(job=job) for job in ("homing", "drawing", "paused")])
+    assert (queue.state, queue.photo, queue.reason) == (QueueState.DRAWING, "a.jpg", "")
+    queue, orders = steps(queue, QueueInputs(job="done"), QueueInputs(job="done"))
+    assert (queue.photo, queue.drawn, orders) == ("b.jpg", 1, [None, QueueOrder.PUBLISH])
+
+
+def test_a_photo_that_changes_while_it_waits_waits_once():
+    queue, _ = steps(waiting_for("a.jpg", "b.jpg"), QueueInputs(["c.jpg", "b.jpg"]), QueueInputs(["c.jpg"]))
+    assert queue.waiting == ("b.jpg", "c.jpg")
+
+
 def test_a_photo_that_cannot_be_read_makes_way():
     queue, orders = steps(
         PhotoQueue(), QueueInputs(["a.jpg", "b.jpg"]), QueueInputs(refused="gone"), QueueInputs()
@@ -111,7 +124,7 @@ def test_every_drawing_has_a_confirmation_of_its_own_and_no_photo_is_lost(events
                 continue
             confirmed = event == "confirm"
             continue
-        arrived += event.arrived
+        arrived += [photo for photo in dict.fromkeys(event.arrived) if photo not in queue.waiting]
         queue, order = queue.step(event)
         if order is QueueOrder.DRAW:
             assert confirmed

@@ -62,6 +62,7 @@ def test_images_come_in_order_grey_and_stamped_now(spinner, watcher, video):
     assert np.median(steps) == pytest.approx(10, abs=3)
     info = watcher.infos[0]
     assert (info.width, info.height, info.distortion_model) == (64, 48, "plumb_bob")
+    assert not np.any(info.k), "nobody calibrated this camera"
 
 
 def test_the_lens_of_a_calibration_file_is_passed_on(spinner, watcher, video, tmp_path):

@@ -36,6 +36,7 @@ class Driver(Node):
         self.keepalives = 0
         self.moving, self.refusing, self.done_s, self.say_later = False, "", 0.0, 0.0
         self.homes_at_once = False
+        self.clock_s = 0.0  # how far the clock of the stamps was set
         self.state = self.create_publisher(DiagnosticStatus, "stepper_driver/state", LATCHED)
         self.executed = self.create_publisher(JointTrajectory, "knobs/executed", RELIABLE)
         self.create_subscription(JointTrajectory, "knobs/trajectory", self.take, RELIABLE)
@@ -80,7 +81,7 @@ class Driver(Node):
         point.time_from_start.sec = int(self.done_s)
         point.time_from_start.nanosec = int(self.done_s % 1 * 1e9)
         message = JointTrajectory(points=[point])
-        message.header.stamp = Time(nanoseconds=time.monotonic_ns()).to_msg()
+        message.header.stamp = Time(nanoseconds=time.monotonic_ns() + round(self.clock_s * 1e9)).to_msg()
         self.executed.publish(message)
 
 
@@ -142,6 +143,15 @@ def test_homing_that_is_over_at_once_is_not_missed(cell: Cell) -> None:
     cell.ready()
     assert cell.ask("draw").success
     cell.until(lambda: cell.state() == "drawing")
+
+
+def test_a_clock_set_forward_does_not_end_homing(cell: Cell) -> None:
+    cell.ready()
+    assert cell.ask("draw").success
+    cell.until(lambda: cell.state() == "homing")
+    cell.driver.clock_s, cell.driver.say_later = 3600.0, time.monotonic() + 1.0
+    cell.until(lambda: cell.state() != "homing")
+    assert cell.state() == "drawing"
 
 
 def test_pause_holds_the_driver_and_resume_goes_on(cell: Cell) -> None:

@@ -26,17 +26,22 @@ class Scene:
 
     def __init__(self, spinner, begins_s=0.5, **settings):
         self.begins_s = begins_s
-        self.camera = Camera(CameraSettings(dropped_fraction=0.0, **settings), seed=3)
         self.spinner, self.node, self.tips, self.debug = spinner, spinner.add(Node("scene")), [], []
         self.images = self.node.create_publisher(Image, "camera/image_raw", SENSOR)
         self.infos = self.node.create_publisher(CameraInfo, "camera/camera_info", LATCHED)
         self.joints = self.node.create_publisher(JointState, "joint_states", RELIABLE)
         self.node.create_subscription(PoseWithCovarianceStamped, "tip", self.tips.append, SENSOR)
+        self.use(**settings)
+        self.frame = 0
+
+    def use(self, calibrated=True, **settings):
+        """Look with such a camera, which says what it knows of its lens."""
+        self.camera = Camera(CameraSettings(dropped_fraction=0.0, **settings), seed=3)
         width, height, matrix, distortion = self.camera.camera_info
         info = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
-        info.k, info.d = matrix.ravel().tolist(), distortion.tolist()
+        if calibrated:
+            info.k, info.d = matrix.ravel().tolist(), distortion.tolist()
         self.infos.publish(info)
-        self.frame = 0
 
     def place(self, time_s):
         way_m = SPEED_M_PER_S * np.maximum(np.asarray(time_s) - self.begins_s, 0)
@@ -85,7 +90,7 @@ class Heard(TipTrackerNode):
 
 def ready(spinner, scene, node):
     spinner.add(node)
-    spinner.until(lambda: node._lens is not None and scene.images.get_subscription_count())
+    spinner.until(lambda: not node._waits_for_lens and scene.images.get_subscription_count())
     spinner.until(lambda: scene.joints.get_subscription_count() and scene.node.count_publishers("tip"))
     return node
 
@@ -165,4 +170,26 @@ def test_joint_states_without_velocities_are_somebody_elses(spinner):
     for position, velocity in (([1.0, 1.0], []), ([], []), ([1.0, np.nan], [0.0, 0.0])):
         tracker._on_joint_states(JointState(name=["knob_x", "knob_y"], position=position, velocity=velocity))
     scene.play(tracker, 55)
+    spinner.until(lambda: len(scene.tips) > 10)
+
+
+def test_the_tip_is_found_though_the_camera_is_not_calibrated(spinner):
+    scene = Scene(spinner, calibrated=False, focal_length_px=500.0, lens_k1=0.0, lens_k2=0.0)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 60)
+    spinner.until(lambda: len(scene.tips) > 10)
+    assert tracker._tracker.calibration.reprojection_px == 0.0, "no focal length is known to judge"
+
+
+def test_a_camera_that_comes_back_in_another_size_is_calibrated_again_with_its_new_lens(spinner):
+    scene = Scene(spinner)
+    tracker = ready(spinner, scene, Heard())
+    scene.play(tracker, 15)
+    assert tracker._tracker.calibration is not None
+    scene.use(width_px=720, height_px=540, focal_length_px=790.0)
+    scene.play(tracker, 1)
+    spinner.until(lambda: not tracker._waits_for_lens)
+    scene.play(tracker, 60)
+    assert tracker._tracker.calibration.width_px == 720
+    assert tracker._lens.matrix[0, 0] == pytest.approx(790.0)
     spinner.until(lambda: len(scene.tips) > 10)

@@ -15,6 +15,7 @@ from sketch_cell.errors import InputError
 from sketch_cell.twin.camera import Camera, CameraSettings
 from sketch_cell.vision.calibration import Calibration, Lens, read_calibration
 from sketch_cell.vision.glass import GlassSettings, calibrate, moved_px
+from sketch_cell.vision.steady import Steady
 
 CALM = CameraSettings(noise_sigma=3.0, flicker=0.0, vibration_px=0.0, pixels_per_m=3600.0)
 GRID = np.stack(np.meshgrid(np.linspace(0.005, 0.148, 9), np.linspace(0.005, 0.102, 7)), -1).reshape(-1, 2)
@@ -142,3 +143,26 @@ def test_a_strong_lens_that_is_not_declared_is_refused():
     camera = Camera(dataclasses.replace(CALM, lens_k1=-0.15), seed=1)
     with pytest.raises(InputError, match="camera_info"):
         calibrate(mean_image(camera), GlassSettings())
+
+
+def framed(left: int, top: int, shape: tuple[int, int] = (480, 640)) -> np.ndarray:
+    """A glass with that much dark frame [px] on both sides, and above and below."""
+    image = np.full(shape, 60, np.uint8)
+    image[top : shape[0] - top, left : shape[1] - left] = 205
+    return cv2.GaussianBlur(image, (0, 0), 0.7)
+
+
+@pytest.mark.parametrize("moved_by", [(1, 0), (0, 1), (-1, 1)])
+@pytest.mark.parametrize("frame", [(10, 40), (40, 10), (10, 10)])
+def test_as_near_to_the_border_as_a_glass_may_be_its_shake_is_still_measured(frame, moved_by) -> None:
+    image = framed(*frame)
+    calibration = calibrate(image, GlassSettings(width_m=(640 - 2 * frame[0]) * 1e-4, height_m=0.04))
+    shaken = np.roll(image, moved_by, axis=(1, 0))
+    shake = Steady(image.astype(np.float32), calibration, 3.0).measure(shaken)
+    assert shake.shift_px == pytest.approx(moved_by, abs=0.05)
+
+
+@pytest.mark.parametrize("frame", [(9, 40), (40, 9), (6, 6)])
+def test_a_glass_nearer_to_the_border_is_refused(frame) -> None:
+    with pytest.raises(InputError, match="border"):
+        calibrate(framed(*frame), GlassSettings())

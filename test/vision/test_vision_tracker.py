@@ -330,3 +330,19 @@ def test_images_of_another_size_begin_the_calibration_anew():
     large, small = np.zeros((48, 64), np.uint8), np.zeros((24, 32), np.uint8)
     reasons = [tracker.track(image, n / 30).reason for n, image in enumerate((large, large, small, small))]
     assert reasons[2:] == ["calibrating: image 1 of 3", "calibrating: image 2 of 3"]
+
+
+def test_an_image_that_comes_twice_is_told_and_costs_no_tip():
+    class Twice(TipTracker):
+        """Gets every image twice, as from two publishers of one camera."""
+
+        def track(self, image, stamp_s):
+            seen, again = super().track(image, stamp_s), super().track(image, stamp_s)
+            reasons.append(getattr(again, "reason", "a tip"))
+            return seen
+
+    reasons = []
+    motor = zigzag(12)
+    said, truth = follow(motor, dragged(motor), tracker=Twice(lens=Lens(*Camera(CLEAN).camera_info[2:])))
+    assert {*reasons[10:]} == {"this image was seen already"}
+    assert len(errors_px(said, truth)) > 10

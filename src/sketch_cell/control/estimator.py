@@ -30,7 +30,6 @@ _EVIDENCE = 1.0  # a log-likelihood ratio above this speaks for lost steps
 # Before the tip is predicted this well, a surprise is news about the backlash, not a lost step.
 _SETTLED_M = 2e-4
 _DELAY = 4
-_CLOCK_SET_BACK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -128,10 +127,10 @@ class Estimator:
 
     def progress(self, stamp_s: float, timeline_s: float) -> None:
         """The board had moved to `timeline_s` at `stamp_s`; calls are in order of stamps, or the clock was set back."""
-        if self._stamps and stamp_s < self._stamps[-1] - _CLOCK_SET_BACK_S:
+        if self._stamps and stamp_s < self._stamps[-1]:
             self._stamps.clear()
             self._progress.clear()
-        if self._stamps and stamp_s <= self._stamps[-1]:
+        if self._stamps and stamp_s == self._stamps[-1]:
             return
         self._stamps.append(stamp_s)
         self._progress.append(timeline_s)

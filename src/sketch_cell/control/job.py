@@ -29,6 +29,8 @@ from sketch_cell.machine.motion import MotionSettings, draw_time_s
 
 Array = NDArray[np.float64]
 
+_ASTRAY_M = 0.002  # further from the line than its play lets the motors be, they were moved by somebody else
+
 
 class Job:
     """One drawing of one line. `step` is called at 20 Hz or more; requests are answered at once."""
@@ -85,10 +87,8 @@ class Job:
         """Home and draw; raises `MachineError` with the reason when that is not possible now."""
         if self.state in (JobState.HOMING, JobState.DRAWING, JobState.PAUSED):
             raise MachineError(f"The job is {self.state.value} already: abort it before drawing again.")
-        self._enter(JobState.HOMING, "")
-        self._homing_seen, self._entry, self._kept_position = False, None, False
-        self.begun_s = None
-        self._orders.append(Order.HOME)
+        self._home_first(None)
+        self._watch = self.begun_s = None
 
     def go_on(self, entry: Entry, machine: MachineState) -> None:
         """Go on with a drawing that a journal tells of, homing first only if the machine lost its position.
@@ -122,9 +122,8 @@ class Job:
 
     def _place_m(self) -> float:
         """How far along the whole line the board has come [m]."""
-        assert self._watch is not None
-        if self.state is JobState.HOMING and self._entry is not None:
-            return self._entry.along_m
+        if self.state is JobState.HOMING or self._watch is None:
+            return self._entry.along_m if self._entry is not None else 0.0
         along_m = self._skipped_m + max(self._watch.along_m - self._lead_in_m, 0.0)
         return min(along_m, self._until_m, float(self.line.along_m[-1]))
 
@@ -185,17 +184,12 @@ class Job:
     def status(self) -> JobStatus:
         """The state, and figures that are 0 before there are any."""
         estimator, watch = self.estimator, self._watch
-        done = 0.0
-        left_s = deviation_m = math.nan
-        if watch is not None:
-            done = self._place_m() / float(self.line.along_m[-1])
-            left_s, deviation_m = watch.left_s, watch.deviation_m
         return JobStatus(
             state=self.state,
             reason=self._reason,
-            progress=1.0 if self.state is JobState.DONE else done,
-            time_left_s=left_s,
-            deviation_m=deviation_m,
+            progress=1.0 if self.state is JobState.DONE else self._place_m() / float(self.line.along_m[-1]),
+            time_left_s=watch.left_s if watch is not None else math.nan,
+            deviation_m=watch.deviation_m if watch is not None else math.nan,
             jumps=len(estimator.jumps) if estimator else 0,
             offset_m=estimator.offset_m if estimator else np.zeros(2),
             backlash_m=estimator.backlash_m if estimator else np.zeros(2),
@@ -209,8 +203,15 @@ class Job:
         elif inputs.machine is MachineState.HOMING:
             self._homing_seen = True
         elif inputs.machine is MachineState.READY and self._homing_seen and inputs.progress:
-            self._begin(inputs.progress[-1].position_m, now_s)
-            self._hear(inputs)
+            self._begin(inputs.progress[-1], now_s)
+            if self.state is JobState.DRAWING:
+                self._hear(inputs)
+
+    def _home_first(self, entry: Entry | None) -> None:
+        """Home, then draw: what is left after the place in `entry`, or all of the line."""
+        self._enter(JobState.HOMING, "")
+        self._homing_seen, self._entry, self._kept_position = False, entry, False
+        self._orders.append(Order.HOME)
 
     def _hear(self, inputs: JobInputs) -> None:
         """Where another controller moves the board, what is seen is held against that one's commands."""
@@ -218,14 +219,17 @@ class Job:
         if inputs.commands is not None:
             self.follower.hear(inputs.commands.time_s, inputs.commands.position_m, *self._feed_forward())
 
-    def _begin(self, start_m: Array, now_s: float) -> None:
-        """Plan the way to where the drawing begins or goes on, and start."""
-        self.estimator = None
+    def _begin(self, start: Progress, now_s: float) -> None:
+        """Plan the way from where the board stands to where the drawing begins or goes on, and start."""
+        self.estimator, start_m = None, start.position_m
         offset, backlash = self._feed_forward()
         if self._entry is not None and self._control.loop != "open":
             backlash = np.array(self._entry.backlash_m)
             offset = np.array(self._entry.offset_m) if self._kept_position else -backlash / 2
         way, rest = self._way(start_m, offset)
+        if self._kept_position and np.hypot(*(rest[0] - way[-1])) > _ASTRAY_M + np.hypot(*backlash) / 2:
+            self._home_first(self._entry)  # homed or moved by hand since: a straight way would be ink
+            return
         self._lead_in_m = float(arc_length_m(np.vstack([way, rest[:1]]))[-1])
         self._until_m = self._next_touch_m() if self._control.loop == "homing" else math.inf
         if math.isfinite(self._until_m):
@@ -234,7 +238,8 @@ class Job:
         whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
         self.estimator = Estimator(self._estimator_settings, self.follower.path, offset, backlash)
-        self._watch = Watch(self._control, self.follower, self.estimator, Progress(now_s, 0.0, start_m))
+        start = Progress(start.stamp_s, 0.0, start_m)
+        self._watch = Watch(self._control, self.follower, self.estimator, start, now_s)
         self.ended_s = None
         self._enter(JobState.DRAWING, "")
         self._entered_s = now_s
@@ -291,9 +296,7 @@ class Job:
             if machine is not MachineState.READY:  # the driver homes from rest only
                 return
             entry = Entry(self.digest, self._until_m, (0.0, 0.0), self._backlash_pair())
-            self._enter(JobState.HOMING, "")
-            self._homing_seen, self._entry, self._kept_position = False, entry, False
-            self._orders.append(Order.HOME)
+            self._home_first(entry)
         else:
             self._enter(JobState.DONE, "")
             self.ended_s = now_s

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from sketch_cell.errors import MachineError
 
+_UNDER_WAY = ("homing", "drawing", "paused")  # states of a job
+
 
 class QueueState(enum.Enum):
     """What the queue waits for."""
@@ -68,12 +70,13 @@ class PhotoQueue:
 
     def step(self, seen: QueueInputs) -> tuple[PhotoQueue, QueueOrder | None]:
         """The queue after what was `seen`, and what must be done about it."""
-        queue = replace(self, waiting=(*self.waiting, *seen.arrived))
+        # A photo that changes while it waits arrives again, but is read only when its turn comes.
+        queue = replace(self, waiting=tuple(dict.fromkeys((*self.waiting, *seen.arrived))))
         return _STEPS[queue.state](queue, seen)
 
 
 def _empty(queue: PhotoQueue, seen: QueueInputs) -> tuple[PhotoQueue, QueueOrder | None]:
-    if not queue.waiting or seen.job in ("homing", "drawing", "paused"):
+    if not queue.waiting or seen.job in _UNDER_WAY:
         return queue, None
     photo, *rest = queue.waiting
     return replace(queue, state=QueueState.PLANNING, photo=photo, waiting=tuple(rest)), QueueOrder.PUBLISH
@@ -112,6 +115,8 @@ def _drawing(queue: PhotoQueue, seen: QueueInputs) -> tuple[PhotoQueue, QueueOrd
 
 
 def _stopped(queue: PhotoQueue, seen: QueueInputs) -> tuple[PhotoQueue, QueueOrder | None]:
+    if seen.job in _UNDER_WAY:  # the controller was told to resume
+        return replace(queue, state=QueueState.DRAWING, reason=""), None
     return queue, None
 
 

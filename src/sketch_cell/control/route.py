@@ -14,6 +14,7 @@ from sketch_cell.errors import InputError
 Array = NDArray[np.float64]
 
 MOST_M = 2.0  # the longest axis that a board may have (`BoardSettings`)
+SMALLEST_M = 1e-6  # what is smaller than this is a point
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def route(line_m: Array, tolerance_m: float, smallest_reversal_m: float) -> Rout
     distinct = np.ones(len(line), bool)
     distinct[1:] = np.any(np.diff(line, axis=0) != 0, axis=1)
     line = line[distinct]
-    if len(line) < 2:
+    if len(line) < 2 or np.ptp(line, axis=0).max() < SMALLEST_M:
         raise InputError("the line has fewer than two distinct points: there is nothing to draw.")
     xy = simplified(line, tolerance_m)
     side = np.column_stack([_sides(xy[:, a].tolist(), smallest_reversal_m) for a in (0, 1)])
@@ -106,9 +107,22 @@ def simplified(line_m: Array, tolerance_m: float) -> Array:
         return line_m.copy()
     scale = 1e3  # OpenCV computes in float32: millimetres from the line's middle lose nothing that matters
     middle = line_m.mean(axis=0)
-    points = np.asarray((line_m - middle) * scale).astype(np.float32).reshape(-1, 1, 2)
-    kept = cv2.approxPolyDP(points, tolerance_m * scale, False).reshape(-1, 2)
+    points = np.asarray((line_m - middle) * scale).astype(np.float32)
+    kept = _kept(points, tolerance_m * scale)
     return np.asarray(kept / scale + middle, dtype=np.float64)
+
+
+def _kept(points: NDArray[np.float32], tolerance: float) -> NDArray[np.float32]:
+    """The points (K, 2) of a line (N, 2) that Douglas and Peucker keep."""
+    away = np.hypot(*(points - points[0]).T)
+    far = int(away.argmax())
+    if away[-1] > tolerance or far == 0:
+        return np.asarray(cv2.approxPolyDP(points[:, None], tolerance, False))[:, 0]
+    # OpenCV takes a line that ends where it began for a polygon and drops its end: so there and back apart.
+    out, back = (
+        cv2.approxPolyDP(way[:, None], tolerance, False)[:, 0] for way in (points[: far + 1], points[far:])
+    )
+    return np.vstack([out, back[1:]])
 
 
 def _sides(values: list[float], threshold: float) -> Array:

@@ -24,13 +24,18 @@ class Watch:
     """
 
     def __init__(
-        self, control: ControlSettings, follower: Follower, estimator: Estimator, start: Progress
+        self,
+        control: ControlSettings,
+        follower: Follower,
+        estimator: Estimator,
+        start: Progress,
+        now_s: float,
     ) -> None:
         self._control, self._follower, self._estimator = control, follower, estimator
         self.newest = start
         self.tip_m: Array | None = None
         self.error_m = 0.0
-        self._moved_s = self._tip_s = start.stamp_s
+        self._moved_s = self._tip_s = now_s
         self._waiting_tips: list[TipSeen] = []
         self._error_sq_m2 = self._seen_off_m = 0.0
 
@@ -66,7 +71,10 @@ class Watch:
                 self._moved_s = now_s
             self.newest = progress
             self._estimator.progress(progress.stamp_s, progress.timeline_s)
-        self._waiting_tips = [tip for tip in (*self._waiting_tips, *inputs.tips) if _makes_sense(tip, now_s)]
+        for tip in filter(self._makes_sense, inputs.tips):
+            if self._waiting_tips and tip.stamp_s < self._waiting_tips[-1].stamp_s:
+                self._waiting_tips.clear()  # the clock was set back: they would be held against later progress
+            self._waiting_tips.append(tip)
         while self._waiting_tips and self._estimator.can_see(self._waiting_tips[0].stamp_s):
             tip = self._waiting_tips.pop(0)
             self._tip_s = now_s
@@ -94,8 +102,7 @@ class Watch:
         self.error_m = self._follower.distance_m(self.tip_m, self.along_m)
         self._error_sq_m2 += 0.02 * (self.error_m**2 - self._error_sq_m2)
 
-
-def _makes_sense(tip: TipSeen, now_s: float) -> bool:
-    """Whether a tip may be learnt from: all of it finite, and seen by now."""
-    finite = np.isfinite(tip.xy_m).all() and np.isfinite(tip.covariance_m2).all()
-    return bool(finite) and tip.stamp_s <= now_s + AHEAD_S
+    def _makes_sense(self, tip: TipSeen) -> bool:
+        """Whether a tip may be learnt from: all of it finite, and seen by now."""
+        finite = np.isfinite(tip.xy_m).all() and np.isfinite(tip.covariance_m2).all()
+        return bool(finite) and tip.stamp_s <= self.newest.stamp_s + AHEAD_S

@@ -18,7 +18,7 @@ from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
 from sketch_cell.ros.qos import LATCHED, SENSOR
 from sketch_cell.settings import Settings, setting
-from sketch_cell.vision.calibration import Lens, read_calibration
+from sketch_cell.vision.calibration import read_calibration
 from sketch_cell.vision.capture import Capture, CaptureSettings
 
 
@@ -64,13 +64,13 @@ class CameraSourceNode(Node):
 
     def _tell_size(self, image: np.ndarray) -> None:
         height, width = self._told_size = image.shape
-        lens = self._lens or Lens.unknown(width, height)
         info = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
         info.header.frame_id = self._settings.frame
-        info.k = lens.matrix.ravel().tolist()
-        info.d = lens.distortion.tolist()
-        info.r = np.eye(3).ravel().tolist()
-        info.p = np.hstack([lens.matrix, np.zeros((3, 1))]).ravel().tolist()
+        if self._lens is not None:  # else the zeros stay that mean an uncalibrated camera
+            info.k = self._lens.matrix.ravel().tolist()
+            info.d = self._lens.distortion.tolist()
+            info.r = np.eye(3).ravel().tolist()
+            info.p = np.hstack([self._lens.matrix, np.zeros((3, 1))]).ravel().tolist()
         self._info.publish(info)
 
     def destroy_node(self) -> None:

@@ -72,7 +72,7 @@ class DrawingControllerNode(Node):
             declare_settings(self, FollowerSettings, prefix="follower."),
             declare_settings(self, MotionSettings, prefix="motion."),
         )
-        self._knobs = declare_settings(self, KnobSettings)
+        self._knobs = declare_settings(self, KnobSettings, prefix="board.")
         self._job: Job | None = None
         self._machine, self._reason = MachineState.ABSENT, "the stepper driver has not been heard of"
         self._tips: list[TipSeen] = []
@@ -80,7 +80,6 @@ class DrawingControllerNode(Node):
         self._markers, self._watchers = DrawingMarkers(), 0
         self._told: tuple[object, ...] = ()
         self._stepped_ns = 0
-        self._job_s: float | None = None  # the time that the job was last told
         self._trajectory = self.create_publisher(JointTrajectory, "knobs/trajectory", RELIABLE)
         self._status = self.create_publisher(DiagnosticStatus, "job/status", LATCHED)
         self._drawn = self.create_publisher(MarkerArray, "drawn/markers", RELIABLE)
@@ -121,8 +120,7 @@ class DrawingControllerNode(Node):
         self._machine = machine_state(message.message)
         reasons = [pair.value for pair in message.values if pair.key == "reason"]
         self._reason = f"the stepper driver is {message.message}: {' '.join(reasons)}"
-        if self._job_s is not None:
-            self._step(self._job_s, ())  # a short state must not be gone before the job has seen it
+        self._step()  # a short state must not be gone before the job has seen it
 
     def _on_tip(self, message: PoseWithCovarianceStamped) -> None:
         if self._job is None:
@@ -138,7 +136,7 @@ class DrawingControllerNode(Node):
         along_s = _seconds_from(point)
         stamp_s = _seconds(message.header.stamp)
         position_m = screen_from_knobs(point.positions, self._knobs)
-        self._step(stamp_s, (Progress(stamp_s, along_s, position_m),))
+        self._step(Progress(stamp_s, along_s, position_m))
 
     def _on_recorded(self, message: JointTrajectory) -> None:
         if message.points and _seconds_from(message.points[0]) == 0.0:
@@ -148,7 +146,7 @@ class DrawingControllerNode(Node):
     def _on_silence(self) -> None:
         """The job's own watchdogs must run when the driver says nothing, and when /clock stands still."""
         if self._steady.now().nanoseconds - self._stepped_ns > 200_000_000:
-            self._step(self.get_clock().now().nanoseconds * 1e-9, ())
+            self._step()
 
     def _on_request(self, name: str, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
@@ -184,13 +182,19 @@ class DrawingControllerNode(Node):
         except SketchCellError as error:
             self.get_logger().error(f"No journal is kept: {error}", throttle_duration_sec=60.0)
 
-    def _step(self, now_s: float, progress: tuple[Progress, ...]) -> None:
+    def _now_s(self) -> float:
+        """For the job's watchdogs: the time of a simulation, else that of a clock which nobody can set."""
+        clock = self.get_clock()
+        return float((clock if clock.ros_time_is_active else self._steady).now().nanoseconds) * 1e-9
+
+    def _step(self, *progress: Progress) -> None:
         if self._job is None:
             return
-        self._stepped_ns, self._job_s = self._steady.now().nanoseconds, now_s
+        self._stepped_ns = self._steady.now().nanoseconds
         tips, self._tips = tuple(self._tips), []
         commands = self._take_commands() if self._replay else None
-        outputs = self._job.step(now_s, JobInputs(self._machine, progress, tips, self._reason, commands))
+        inputs = JobInputs(self._machine, progress, tips, self._reason, commands)
+        outputs = self._job.step(self._now_s(), inputs)
         for order in outputs.orders:
             future = self._driver_services[order].call_async(Trigger.Request())
             future.add_done_callback(partial(self._on_answer, order, self._job))

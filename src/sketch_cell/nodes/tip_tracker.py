@@ -58,9 +58,9 @@ class TipTrackerNode(LifecycleNode):
             declare_settings(self, TrackerSettings),
             declare_settings(self, GlassSettings, prefix="glass."),
         )
-        self._knobs = declare_settings(self, KnobSettings)
+        self._knobs = declare_settings(self, KnobSettings, prefix="board.")
         self._calibration: Calibration | None = None
-        self._lens: Lens | None = None
+        self._size: tuple[int, ...] | None = None  # of the images: rows and columns
         self._tracker: TipTracker | None = None
         self._active = False
         self._counts = {"images": 0, "tips": 0}
@@ -68,11 +68,7 @@ class TipTrackerNode(LifecycleNode):
         self._debug = self.create_publisher(Image, "tip/debug", SENSOR)
         self._diagnostics = Diagnostics(self)
         self._images = self.create_subscription(Image, "camera/image_raw", self._on_image, SENSOR, raw=True)
-        # Some cameras send their camera_info with every image, others once and latched.
-        self._lens_told = [
-            self.create_subscription(CameraInfo, "camera/camera_info", self._on_camera_info, quality)
-            for quality in (SENSOR, LATCHED)
-        ]
+        self._ask_for_lens()
         self.create_subscription(JointState, "joint_states", self._on_joint_states, RELIABLE)
         self.create_timer(REST_LOOK_S, self._look_at_rest, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if self._settings.autostart:
@@ -111,16 +107,26 @@ class TipTrackerNode(LifecycleNode):
         self._tracker = None
         return TransitionCallbackReturn.SUCCESS
 
+    def _ask_for_lens(self) -> None:
+        self._lens: Lens | None = None
+        self._waits_for_lens = self._settings.wait_for_lens
+        # Some cameras send their camera_info with every image, others once and latched.
+        self._lens_told = [
+            self.create_subscription(CameraInfo, "camera/camera_info", self._on_camera_info, quality)
+            for quality in (SENSOR, LATCHED)
+        ]
+
     def _on_camera_info(self, message: CameraInfo) -> None:
-        matrix = np.array(message.k, float).reshape(3, 3)
-        if self._lens is not None or matrix[0, 0] == 0:
+        if not self._lens_told:
             return
         if message.distortion_model not in ("", "plumb_bob"):
             self._say_once(f"camera_info has the lens model {message.distortion_model}: plumb_bob is needed.")
             return
-        distortion = np.zeros(5)
+        matrix, distortion = np.array(message.k, float).reshape(3, 3), np.zeros(5)
         distortion[: min(5, len(message.d))] = message.d[:5]
-        self._lens = Lens(matrix, distortion)
+        if matrix[0, 0] != 0:  # else the camera says that it is not calibrated
+            self._lens = Lens(matrix, distortion)
+        self._waits_for_lens = False
         # The camera tells it with every image, and both subscriptions would go on to hear it in vain.
         while self._lens_told:
             self.destroy_subscription(self._lens_told.pop())
@@ -161,7 +167,7 @@ class TipTrackerNode(LifecycleNode):
                 break
 
     def _on_image(self, data: bytes) -> None:
-        if not self._active or (self._lens is None and self._settings.wait_for_lens):
+        if not self._active or self._waits_for_lens:
             return
         try:
             picture, encoding = image_from_bytes(data)
@@ -169,6 +175,10 @@ class TipTrackerNode(LifecycleNode):
         except ValueError as error:
             self._say_once(f"Images cannot be read: {error}.")
             return
+        if self._size not in (None, image.shape):
+            self._begin_anew(image)
+            return
+        self._size = image.shape
         if self._tracker is None:
             tracker, glass = self._parts
             self._tracker = TipTracker(tracker, glass=glass, lens=self._lens, calibration=self._calibration)
@@ -182,6 +192,16 @@ class TipTrackerNode(LifecycleNode):
         if self._debug.get_subscription_count() > 0:
             shown = debug_picture(image, self._tracker, seen)
             self._debug.publish(image_bytes(shown, picture.stamp_ns, picture.frame))
+
+    def _begin_anew(self, image: np.ndarray) -> None:
+        """Images of another size are those of another camera, or mode: its lens is another, and so is the picture."""
+        self.get_logger().warning(
+            f"The images are now {image.shape[1]} x {image.shape[0]}: calibrating again."
+        )
+        self._size, self._tracker = image.shape, None
+        if not self._lens_told:
+            self._ask_for_lens()
+        self._diagnostics.set(DiagnosticStatus.WARN, "waiting for camera_info and images")
 
     def _message(self, tip: Tip) -> PoseWithCovarianceStamped:
         message = PoseWithCovarianceStamped()

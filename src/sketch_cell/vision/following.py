@@ -68,6 +68,8 @@ class Follower:
 
     def follow(self, image: NDArray[np.uint8], time_s: float, shake: Shake) -> Tip | NoTip:
         """The tip in one image whose middle of exposure was time_s."""
+        if time_s == self._time_s:
+            return NoTip(time_s, "this image was seen already")
         self._background.refresh(image, shake)
         if not self._motion.covers(time_s):
             self._time_s = None

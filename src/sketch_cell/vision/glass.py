@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sketch_cell.errors import InputError
 from sketch_cell.settings import Settings, setting
 from sketch_cell.vision.calibration import Calibration, Floats, Lens
+from sketch_cell.vision.steady import BORDER_PX
 
 _POINTS_PER_SIDE = 160
 _REACH_PX = 8.0  # how far from the rough outline the true edge is searched
@@ -81,9 +82,10 @@ def _rough_corners(image: NDArray[np.uint8]) -> Floats:
     if hull is None or cv2.contourArea(hull) < 0.1 * image.size:
         raise InputError("No bright glass fills a tenth of the image: move the camera closer or add light.")
     low, high = hull[:, 0].min(axis=0), hull[:, 0].max(axis=0)
-    if (low < 2).any() or (high > np.array(image.shape[::-1]) - 3).any():
+    if (low < BORDER_PX).any() or (high >= np.array(image.shape[::-1]) - BORDER_PX).any():
         raise InputError(
-            "The bright area touches the image's border: show the whole glass in its dark frame."
+            f"The bright area is within {BORDER_PX} px of the image's border: move the camera back, so that it "
+            "shows the whole glass in its dark frame."
         )
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
     if len(corners) != 4 or cv2.contourArea(corners) < 0.9 * cv2.contourArea(hull):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from sketch_cell.vision.calibration import Calibration, Floats
 
+# What is nearer to the border may shake out of the image (`_MOST_PX`), and the filter reaches beyond it.
+BORDER_PX = 10
 _HALF_BAND_PX = 3.0
 _SPACING_PX = 5.0
 _CLIPPED_SHARE = 0.1
@@ -135,5 +137,5 @@ def _band(calibration: Calibration, shape: tuple[int, ...]) -> tuple[NDArray[np.
         offsets = np.arange(-_HALF_BAND_PX, _HALF_BAND_PX + 0.5)
         places += [np.round(line + offset * normal).astype(int) for offset in offsets]
     place = np.unique(np.concatenate(places), axis=0)
-    inside = ((place >= 10) & (place < np.array(shape[::-1]) - 10)).all(axis=1)
+    inside = ((place >= BORDER_PX) & (place < np.array(shape[::-1]) - BORDER_PX)).all(axis=1)
     return place[inside, 1], place[inside, 0]
