@@ -38,13 +38,14 @@ run(Busy, by_events={by_events})
 """
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("by_events", [True, False])
-def test_ctrl_c_amid_a_callback_is_no_fatal_error(by_events):
+def test_an_end_amid_a_callback_is_no_fatal_error(by_events, ending):
     command = [sys.executable, "-c", BUSY.format(by_events=by_events)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "at work\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, told = process.communicate(timeout=30)
     finally:
         process.kill()

@@ -20,7 +20,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from sketch_cell.errors import InputError, SketchCellError
-from sketch_cell.runner import PARENT_VARIABLE
+from sketch_cell.runner import ENDING_SIGNALS, PARENT_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LOOK_S = 60.0
@@ -85,17 +85,20 @@ def _spin_by_events(node: Node) -> None:
 
 
 def _interrupt_quietly() -> int:
-    """Have Ctrl-C silence standard error before it interrupts; returns a copy of the open stream, to put back after.
+    """Have an ending signal silence standard error and interrupt; returns a copy of the open stream, to put back after.
 
-    rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback.
+    rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback. SIGTERM (`ros2 launch`
+    after 5 s, containers, systemd) would by itself only shut rclpy down: a callback amid its work then fails at the
+    next message.
     """
     copy = os.dup(STDERR)
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in ENDING_SIGNALS:
+        signal.signal(number, _interrupt)
     return copy
 
 
 class _Interrupt:
-    """What Ctrl-C does to a node's process, where `uninterrupted` does not hold it back."""
+    """What Ctrl-C and SIGTERM do to a node's process, where `uninterrupted` does not hold them back."""
 
     def __init__(self) -> None:
         self.held = self.waiting = False
@@ -128,7 +131,7 @@ def uninterrupted() -> Iterator[None]:
 
 def _ignore_signals() -> None:
     """ros2 launch and the terminal both send Ctrl-C: the second must not cut the release of hardware short."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
