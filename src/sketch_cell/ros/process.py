@@ -87,9 +87,9 @@ def _spin_by_events(node: Node) -> None:
 def _interrupt_quietly() -> int:
     """Have an ending signal silence standard error and interrupt; returns a copy of the open stream, to put back after.
 
-    rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback. SIGTERM (`ros2 launch`
-    after 5 s, containers, systemd) would by itself only shut rclpy down: a callback amid its work then fails at the
-    next message.
+    rclpy's executors tell of the interrupt of a callback as of a fatal error, with its traceback. SIGTERM (of
+    `ros2 launch` after 5 s, containers, systemd) would by itself only shut rclpy down: a callback amid its work then
+    fails at the next message.
     """
     copy = os.dup(STDERR)
     for number in ENDING_SIGNALS:
