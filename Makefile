@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KILTED := .venv-kilted
-SOURCES := $(shell find src launch config resource -type f -not -name '*.pyc') setup.py setup.cfg package.xml
+SOURCES := $(shell find src launch config resource -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*') setup.py setup.cfg package.xml
 PHOTO ?=
 LOOP ?= closed
 VIEW ?=
 IMAGES ?=
 # A cell on this machine is seen by this machine only, and finds its own share folder.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
-export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
+export AMENT_PREFIX_PATH := $(abspath $(VENV))
+# A native ROS 2 that the shell has sourced must not mix with the one in .venv.
+unexport PYTHONPATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+# Not by its own first line: that names where the clone was when it was set up.
+COLCON = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python $(BIN)/colcon
+WITH_VIEW := $(filter-out 0 no false,$(VIEW))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo figures test test-kilted lint format nodes-page bench colcon train lock clean
@@ -18,8 +23,8 @@ export AMENT_PREFIX_PATH ?= $(abspath $(VENV))
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: $(VENV)/.compiled $(if $(VIEW),$(VENV)/.view) ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=open] [VIEW=1]
-	@$(BIN)/sketch-cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP) $(if $(VIEW),--view)
+demo: $(VENV)/.compiled $(if $(WITH_VIEW),$(VENV)/.view) ## Draw a photo on the simulated toy: make demo [PHOTO=my.jpg] [LOOP=open] [VIEW=1]
+	@$(BIN)/python -m sketch_cell demo $(if $(PHOTO),"$(PHOTO)") --loop $(LOOP) $(if $(WITH_VIEW),--view)
 
 figures: $(VENV)/.compiled ## Make the figures of README.md and doc/ (those of doc/benchmarks/ are make bench): draws three times
 	@$(BIN)/python doc/make_explained.py
@@ -32,15 +37,15 @@ test-kilted: $(KILTED)/.test ## Run all tests on the wheels of ROS 2 Kilted
 	@PYTHONPATH=src AMENT_PREFIX_PATH=$(abspath $(KILTED)) $(KILTED)/bin/python -m pytest -p no:cacheprovider
 
 lint: $(VENV)/.test $(VENV)/.installed ## Check style (ruff) and types (mypy)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
 
 format: $(VENV)/.test ## Format the code
-	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	@$(BIN)/python -m ruff check --fix . ; $(BIN)/python -m ruff format .
 
 colcon: $(VENV)/.test $(VENV)/.installed ## Build as a ROS 2 package with colcon, here in the pip environment
-	@. $(BIN)/activate && colcon list | grep -q 'ros.ament_python' \
+	@$(COLCON) list | grep -q 'ros.ament_python' \
 	  || { echo 'colcon does not see a ros.ament_python package: check package.xml.'; exit 1; }
-	@. $(BIN)/activate && colcon --log-base $(VENV)/colcon/log build --build-base $(VENV)/colcon/build \
+	@$(COLCON) --log-base $(VENV)/colcon/log build --build-base $(VENV)/colcon/build \
 	  --install-base $(VENV)/colcon/install > $(VENV)/colcon.log 2>&1 \
 	  || { cat $(VENV)/colcon.log; exit 1; }
 
@@ -73,7 +78,9 @@ $(VENV)/.environment: requirements.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo 'The venv module is missing: apt-get install python3-venv, then run make again.'; exit 2; }
 	@echo 'Setting up .venv (once, about a minute) ...'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo '.venv has another Python than 3.10 to 3.13: run make clean first.'; exit 2; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -85,11 +92,12 @@ $(VENV)/.test: requirements-test.txt requirements-torch.txt $(VENV)/.environment
 $(VENV)/.view: requirements-view.txt $(VENV)/.environment
 	@echo 'Adding the live view (rerun, 220 MB to fetch) to .venv (once) ...'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-view.txt
+	@$(BIN)/python -c 'import rerun' 2>/dev/null || echo 'The live view needs Python 3.11 or later: it is left out.'
 	@touch $@
 
 $(KILTED)/.test: requirements-kilted.txt requirements-test.txt requirements-torch.txt
 	@echo 'Setting up $(KILTED) (once, a minute or two) ...'
-	@test -x $(KILTED)/bin/python || $(PYTHON) -m venv $(KILTED)
+	@$(KILTED)/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(KILTED)
 	@grep -v '^ros-' requirements-test.txt > $(KILTED)/others.txt
 	@$(KILTED)/bin/python -m pip install -qq --disable-pip-version-check \
 	  -r requirements-kilted.txt -r $(KILTED)/others.txt -r requirements-torch.txt

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from sketch_cell.bringup import GROUPS, CellSettings, cell_nodes, executable, managed, parameter_file
+from sketch_cell.bringup import (
+    GROUPS,
+    CellSettings,
+    board_settings,
+    cell_nodes,
+    cell_view_url,
+    executable,
+    managed,
+    parameter_file,
+)
 from sketch_cell.errors import InputError
 
 
@@ -105,6 +114,53 @@ def test_a_parameters_file_that_is_none_is_named(tmp_path, content):
     with pytest.raises(InputError, match=r"mine\.yaml") as told:
         parameter_file(CellSettings(params_file=str(file)))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "travel_m"),
+    [
+        ("/**: {ros__parameters: {board: {travel_per_turn_m: 4e-2, junction_deviation_m: 1e-05}}}", 0.04),
+        ("/**: {ros__parameters: {board.travel_per_turn_m: 0.04}}", 0.04),
+        (
+            "/**/view: {ros__parameters: {port: 9191}}\n---\n"
+            "/**: {ros__parameters: {board: {travel_per_turn_m: 0.04}}}",
+            0.04,
+        ),
+        ("/**/stepper_driver: {ros__parameters: {port: x}}\n---\n", 0.036),
+    ],
+)
+def test_parameters_are_read_as_ros_reads_them(tmp_path, content, travel_m):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    assert parameter_file(CellSettings(params_file=str(file))) == file
+    assert board_settings(file).travel_per_turn_m == travel_m
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("/**: {ros__parameters: {travel_per_turn_m: 0.04}}", "must give travel_per_turn_m once"),
+        (
+            "/**/stepper_driver: {ros__parameters: {board: {travel_per_turn_m: 0.04}}}",
+            "must give travel_per_turn_m once",
+        ),
+        ("/**: {ros__parameters: {board: {travel_per_tern_m: 0.04}}}", "travel_per_tern_m"),
+        ("/**: {ros__parameters: {board: {travel_per_turn_m: far}}}", "travel_per_turn_m is 'far'"),
+    ],
+)
+def test_a_gearing_that_not_all_nodes_would_have_is_refused(tmp_path, content, words):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=words) as told:
+        cell_nodes(CellSettings(params_file=str(file)), work_folder=tmp_path)
+    assert "mine.yaml" in str(told.value)
+
+
+def test_the_live_views_address_is_that_of_the_parameters(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**/view: {ros__parameters: {port: 9191, address: 192.0.2.5}}")
+    assert cell_view_url(CellSettings()).startswith("http://localhost:9090/")
+    assert cell_view_url(CellSettings(params_file=str(file))).startswith("http://192.0.2.5:9191/")
 
 
 def test_a_missing_parameters_file_is_named():

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pty
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from sketch_cell import bringup
 from sketch_cell.commands import doctor as command
 from sketch_cell.doctor import camera as camera_check
 from sketch_cell.doctor import computer, examine, serial_ports, software
@@ -164,6 +166,30 @@ def test_a_library_that_is_absent_or_broken(monkeypatch):
     assert finding.text == "cv2: libGL.so.1: cannot open shared object file"
 
 
+@pytest.mark.parametrize("absent", ["rich", "numpy", "yaml"])
+def test_the_doctor_can_say_that_what_others_use_is_absent(absent):
+    code = (
+        f"import sys; sys.modules[{absent!r}] = None\n"
+        "import sketch_cell.commands.doctor\n"
+        "from sketch_cell.doctor.examine import as_json\n"
+        f"from sketch_cell.doctor.software import libraries\n"
+        f"print(as_json(libraries({{{absent!r}: 'its-name'}}, {{}})))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    (finding,) = json.loads(told.stdout)
+    assert finding["state"] == "missing"
+    assert "pip install its-name" in finding["remedy"]
+
+
+def test_two_releases_of_ros_at_once_are_told_apart(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nav_msgs.msg", None)
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    monkeypatch.setattr(sys, "prefix", "/somewhere/.venv")
+    assert "get in each other's way" in only(checkup.packages()).remedy
+
+
 def test_no_runtime_for_the_network(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     finding = only(software.jpeg_repair())
@@ -172,7 +198,7 @@ def test_no_runtime_for_the_network(monkeypatch):
 
 
 def test_a_package_without_its_configuration(monkeypatch, tmp_path):
-    monkeypatch.setattr(software, "share_folder", lambda: tmp_path)
+    monkeypatch.setattr(bringup, "share_folder", lambda: tmp_path)
     assert only(software.package()).state is State.MISSING
 
 

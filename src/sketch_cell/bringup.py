@@ -30,7 +30,9 @@ VIEW_PORT, VIEW_STREAM_PORT = 9090, 9876  # rerun's own
 TWIN_START_S = 60.0  # the twin's port and its answer may take so long on a busy computer
 # The tracker, which compiles when it starts for the first time, before the driver: a drawing must not begin without it.
 GROUPS = ("vision", "machine", "planning", "display")
-NAMESPACE_PATTERN = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
+# Who turns metres into turns of a knob, or back.
+GEARED, GEARING = ("stepper_driver", "drawing_controller", "tip_tracker", "twin"), "travel_per_turn_m"
+NAMESPACE_PATTERN = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,16 @@ def _recorder(cell: CellSettings) -> list[NodeSpec]:
     return [NodeSpec("recorder", "display", parameters={"folder": str(folder)}, required=False)]
 
 
-def view_url(port: int = VIEW_PORT, stream_port: int = VIEW_STREAM_PORT) -> str:
-    """The address that a browser on this computer shows the live view at."""
-    return f"http://localhost:{port}/?url=rerun%2Bhttp%3A%2F%2Flocalhost%3A{stream_port}%2Fproxy"
+def view_url(address: str = "127.0.0.1", port: int = VIEW_PORT, stream_port: int = VIEW_STREAM_PORT) -> str:
+    """What a browser on this computer shows the live view at, where the node `view` listens on `address`."""
+    host = "localhost" if address in ("127.0.0.1", "0.0.0.0", "::") else address
+    return f"http://{host}:{port}/?url=rerun%2Bhttp%3A%2F%2F{host}%3A{stream_port}%2Fproxy"
+
+
+def cell_view_url(cell: CellSettings) -> str:
+    """The same for a cell, by its parameters file."""
+    said = node_parameters(parameter_file(cell), "view")
+    return view_url(**{key: said[key] for key in ("address", "port", "stream_port") if key in said})
 
 
 def managed(nodes: list[NodeSpec]) -> list[NodeSpec]:
@@ -248,40 +257,62 @@ def parameter_file(cell: CellSettings) -> Path:
     path = Path(cell.params_file) if cell.params_file else share_folder() / "config" / f"{cell.machine}.yaml"
     if not path.is_file():
         raise InputError(f"{path} does not exist: give a parameters file, or leave params_file empty.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise _no_parameters(path, error) from error
-    if not isinstance(content, dict):
-        raise _no_parameters(path, TypeError("it does not begin with names of nodes, such as /**"))
+    node_parameters(path, PACKAGE)
     return path
 
 
-def driver_parameters(path: Path) -> dict[str, Any]:
-    """What a parameters file says to the stepper driver, its board in one dictionary; `InputError` where it is none."""
+def node_parameters(path: Path, node: str) -> dict[str, Any]:
+    """What a parameters file says to one node: names with dots between them -> values.
+
+    Raises `InputError` where the file is none.
+    """
+    said: dict[str, Any] = {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        sections = [
-            content.get(name, {}).get("ros__parameters", {}) for name in ("/**", "/**/stepper_driver")
-        ]
-        board = {key: value for section in sections for key, value in section.get("board", {}).items()}
-        return {**sections[0], **sections[1], "board": board}
-    except (AttributeError, TypeError) as error:
-        raise _no_parameters(path, error) from error
+        for content in yaml.load_all(path.read_text(encoding="utf-8"), _Loader):
+            for name in ("/**", f"/**/{node}"):
+                said |= _flat((content or {}).get(name, {}).get("ros__parameters", {}))
+    except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path} is not a file of parameters: {reason}. Begin with a copy of config/grbl.yaml."
+        ) from error
+    return said
 
 
 def board_settings(path: Path) -> BoardSettings:
-    """The board of a parameters file; raises `InputError` where it names a setting that does not exist."""
+    """The board of a parameters file.
+
+    Raises `InputError` where it names a setting that does not exist, or gives nodes different gearings.
+    """
+    by_node = [node_parameters(path, node) for node in GEARED]
+    gearings = {(said.get(f"board.{GEARING}"), said.get(GEARING)) for said in by_node}
+    if len(gearings) > 1 or any(flat is not None for _, flat in gearings):
+        raise InputError(
+            f"{path} must give {GEARING} once, under /**: board, where all nodes that need it read it."
+        )
+    said = by_node[0]
+    board = {name.removeprefix("board."): value for name, value in said.items() if name.startswith("board.")}
     try:
-        return BoardSettings(**driver_parameters(path)["board"])
-    except TypeError as error:
-        raise _no_parameters(path, error) from error
+        return BoardSettings(**board)
+    except (TypeError, SettingError) as error:
+        raise InputError(f"{path}, board: {error}") from error
 
 
-def _no_parameters(path: Path, error: Exception) -> InputError:
-    """The sentence about a parameters file that is none."""
-    reason = " ".join(str(error).split())
-    return InputError(f"{path} is not a file of parameters: {reason}. Begin with a copy of config/grbl.yaml.")
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-05 as a number, as ROS does (YAML 1.2) and PyYAML does not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Parameters nested by their dots as one dictionary."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 def share_folder() -> Path:

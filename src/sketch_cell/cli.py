@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sketch_cell import __version__
-from sketch_cell.errors import SketchCellError
+from sketch_cell.errors import InputError, SketchCellError
 
 # Command -> one line of help. Modules load only when used: `--help` needs neither ROS nor torch.
 COMMANDS = {
@@ -39,7 +39,12 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"sketch_cell.commands.{cmd_name}")
+        try:
+            module = importlib.import_module(f"sketch_cell.commands.{cmd_name}")
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{cmd_name} needs {error.name}, which is not installed: `sketch-cell doctor` says how to get it."
+            ) from error
         command = getattr(module, cmd_name)
         assert isinstance(command, click.Command)
         return command

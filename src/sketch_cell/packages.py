@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 
 from sketch_cell.errors import InputError
@@ -24,6 +25,8 @@ def pip_install(package: str) -> str:
 
     A native ROS 2 is often compiled with NumPy 1, and then neither its cv_bridge nor numba beside it runs with 2.
     """
-    import numpy as np
-
-    return f"pip install {package}" + (" 'numpy<2'" if np.__version__.startswith("1.") else "")
+    try:
+        is_old = importlib.metadata.version("numpy").startswith("1.")
+    except importlib.metadata.PackageNotFoundError:
+        is_old = False
+    return f"pip install {package}" + (" 'numpy<2'" if is_old else "")

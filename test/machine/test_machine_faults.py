@@ -652,6 +652,10 @@ def test_the_ends_of_the_reach_are_within_the_soft_limits(board: BoardSettings) 
         pair.until(lambda: pair.driver.state is not DriverState.RUNNING)
         assert pair.driver.state is DriverState.IDLE, pair.said()
         assert np.allclose(pair.driver.reported_m, end_m, atol=3e-5)
+        # From there the next path begins, and names the place as trajectories do.
+        here_m, middle_m = pair.driver.reported_m, [0.07, 0.05]
+        pair.driver.append([pair.now_s + 2000, pair.now_s + 2002], [here_m, middle_m])
+        pair.until(lambda: pair.driver.idle)
 
 
 @pytest.mark.parametrize("total_m", [0.00072, -0.00072])
@@ -711,12 +715,27 @@ def test_a_rest_in_a_path_is_kept() -> None:
     assert pair.driver.motion(pair.now_s).timeline_s == pytest.approx(6.7)
 
 
-def test_a_path_that_is_sent_bit_by_bit_rests_as_long() -> None:
+def test_rests_make_a_path_no_later() -> None:
+    """Moves and rests in turn, as many controllers sample them: each rest ends at its time on the path."""
+    pair = Pair().ready()
+    cycles, period_s = 6, 1.0
+    time_s = np.arange(0.0, cycles * period_s, 0.02)
+    part = np.minimum(time_s % period_s, 0.5) / 0.5
+    x_m = 0.02 + 0.005 * (time_s // period_s + 0.5 - 0.5 * np.cos(np.pi * part))
+    pair.driver.append(0.5 + time_s, np.column_stack([x_m, np.full(len(x_m), 0.02)]))
+    begun_s = pair.now_s
+    pair.until(lambda: pair.driver.idle)
+    assert pair.now_s - begun_s == pytest.approx(0.5 + time_s[-1], abs=0.35)
+
+
+def test_a_path_that_is_sent_bit_by_bit_rests_until_its_time() -> None:
     pair = Pair().ready()
     index = np.arange(200)
     xy = np.stack([0.02 + 0.0002 * np.minimum(index, 50), np.full(200, 0.02)], axis=1)
     took_s = pair.draw(1.0 + 0.02 * index, xy, feed=0.02)
-    assert took_s == pytest.approx(5.0, abs=0.6)  # one for the way there, three of them at rest
+    assert took_s == pytest.approx(
+        4.5, abs=0.3
+    )  # a half for the way there, then until the last waypoint's time
 
 
 def test_a_rest_ends_with_a_stop_and_lasts_through_a_hold() -> None:

@@ -12,7 +12,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from sketch_cell.machine.knobs import knobs_from_screen
-from sketch_cell.nodes.tip_tracker import TipTrackerNode
+from sketch_cell.nodes.tip_tracker import NEW_SIZE_IMAGES, TipTrackerNode
 from sketch_cell.ros.messages import image_bytes, image_from_bytes
 from sketch_cell.ros.qos import LATCHED, RELIABLE, SENSOR
 from sketch_cell.twin.camera import Camera, CameraSettings
@@ -187,6 +187,8 @@ def test_a_camera_that_comes_back_in_another_size_is_calibrated_again_with_its_n
     scene.play(tracker, 15)
     assert tracker._tracker.calibration is not None
     scene.use(width_px=720, height_px=540, focal_length_px=790.0)
+    scene.play(tracker, NEW_SIZE_IMAGES - 1)
+    assert tracker._tracker.calibration is not None, "a few images may be somebody's mistake"
     scene.play(tracker, 1)
     spinner.until(lambda: not tracker._waits_for_lens)
     scene.play(tracker, 60)

@@ -154,6 +154,17 @@ def test_closing_waits_for_a_server_that_ends_later_than_its_start_up_script(por
     assert not any(answers("127.0.0.1", port) for port in ports)
 
 
+def test_ctrl_c_while_it_starts_leaves_no_server(ports, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ViewServer, "_wait", interrupted)
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(KeyboardInterrupt):
+        ViewServer("127.0.0.1", *ports, memory_mb=50)
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
 class Cell:
     """What the nodes of a cell say that the view shows: 15 seconds of a drawing, and all of it once more at its end.
 
@@ -212,7 +223,7 @@ def test_a_browser_without_a_network_shows_the_drawing(spinner, ports, tmp_path)
     def look():
         browser = Browser(tmp_path / "profile")
         try:
-            browser.open(view_url(*ports))
+            browser.open(view_url("127.0.0.1", *ports))
             while not (seen and shows_all(seen[-1])) and not failed:
                 time.sleep(3.0)
                 data = np.frombuffer(browser.screenshot(), np.uint8)

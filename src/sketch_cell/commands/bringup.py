@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sketch_cell.bringup import CellSettings, NodeSpec, cell_nodes, managed, parameter_file, view_url
+from sketch_cell.bringup import CellSettings, NodeSpec, cell_nodes, cell_view_url, managed, parameter_file
 from sketch_cell.commands.console import console, say
 from sketch_cell.commands.options import settings_from, settings_options
 from sketch_cell.errors import MachineError, SketchCellError
@@ -84,7 +84,7 @@ def _run(processes: CellProcesses, nodes: list[NodeSpec], cell: CellSettings, at
 
     with processes:
         if cell.view:
-            say(f"Live view: {view_url()}")
+            say(f"Live view: {cell_view_url(cell)}")
         observer = CellObserver(cell.namespace)
         try:
             person = Person(observer, processes, {**ORDERS, **(QUEUE_ORDERS if cell.queue else {})})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, parameter_file, view_url
+from sketch_cell.bringup import LOOPS, CellSettings, cell_nodes, cell_view_url, parameter_file
 from sketch_cell.commands.console import say
 
 
@@ -41,5 +41,5 @@ def demo(photo: Path | None, loop: str, output: Path, params_file: str, record: 
         )
         nodes = cell_nodes(cell, work_folder=work_folder)
         if view:
-            say(f"Live view: {view_url()}")
+            say(f"Live view: {cell_view_url(cell)}")
         Demo(drawn, output, loop, shipped=photo is None).run(nodes, parameter_file(cell))

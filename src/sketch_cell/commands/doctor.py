@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from sketch_cell import __version__
 from sketch_cell.doctor.examine import Check, as_json, checks, examine
@@ -43,22 +42,23 @@ def _in_json(wanted: tuple[Check, ...]) -> list[Finding]:
 
 def _in_lines(wanted: tuple[Check, ...]) -> list[Finding]:
     """Each finding as soon as it is there. The report is what was asked for: it goes to standard output."""
-    # rich leaves colours out where NO_COLOR is set or nobody watches; long lines are left for the terminal to break.
-    console = Console(highlight=False, soft_wrap=True)
     findings = []
     for finding in examine(wanted):
         findings.append(finding)
-        console.print(_line(finding))
-    console.print(_verdict(findings))
+        click.echo(_line(finding), color=_is_coloured())
+    click.echo(_verdict(findings))
     return findings
 
 
-def _line(finding: Finding) -> Text:
-    line = Text(f"{finding.state.value:<8}", style=COLOURS[finding.state])
-    line.append(f" {finding.check:<14} {finding.text}", style="default")
-    if finding.remedy:
-        line.append(f"\n{'':<24}-> {finding.remedy}", style="default")
-    return line
+def _is_coloured() -> bool | None:
+    """As rich decides it for other commands; the doctor must be able to say that rich is missing."""
+    return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
+
+
+def _line(finding: Finding) -> str:
+    line = click.style(f"{finding.state.value:<8}", COLOURS[finding.state])
+    line += f" {finding.check:<14} {finding.text}"
+    return line + (f"\n{'':<24}-> {finding.remedy}" if finding.remedy else "")
 
 
 def _verdict(findings: list[Finding]) -> str:

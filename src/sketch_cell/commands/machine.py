@@ -141,7 +141,7 @@ def board_settings(params_file: str, options: dict[str, Any]) -> BoardSettings:
 
 def driver_settings(params_file: str) -> DriverSettings:
     """How the cell's driver talks to the board, by the same file."""
-    parameters = bringup.driver_parameters(_file(params_file))
+    parameters = bringup.node_parameters(_file(params_file), "stepper_driver")
     known = {item.name for item in dataclasses.fields(DriverSettings)}
     return DriverSettings(**{name: value for name, value in parameters.items() if name in known})
 

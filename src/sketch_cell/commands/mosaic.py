@@ -64,8 +64,8 @@ def mosaic(photo: Path, out: Path, library: Path | None, stock: Path | None, **o
     known = read_library(library) if library else default_library()
     colours = layable(known, settings.layout)
     every = [colour.name for colour in known]
-    laid = np.array([bool(colour.chips(settings.layout)) for colour in known])
-    left_out = [name for name, is_laid in zip(every, laid, strict=True) if not is_laid]
+    left_out = [colour.name for colour in known if not colour.chips(settings.layout)]
+    laid = ~np.isin(every, left_out)
     for bare in left_out:
         say(f"{bare} is left out: the library has no chips of it for the layout {settings.layout}.")
     # Stock and bags may well hold colours that this layout cannot lay.

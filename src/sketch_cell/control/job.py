@@ -221,7 +221,8 @@ class Job:
 
     def _begin(self, start: Progress, now_s: float) -> None:
         """Plan the way from where the board stands to where the drawing begins or goes on, and start."""
-        self.estimator, start_m = None, start.position_m
+        self.estimator = None
+        start_m = start.position_m
         offset, backlash = self._feed_forward()
         if self._entry is not None and self._control.loop != "open":
             backlash = np.array(self._entry.backlash_m)
@@ -238,8 +239,8 @@ class Job:
         whole = route(np.vstack([way, rest]), 0.0, self._control.smallest_reversal_m)
         self.follower = Follower(whole, start_m, offset, backlash, self._follower_settings, self._motion)
         self.estimator = Estimator(self._estimator_settings, self.follower.path, offset, backlash)
-        start = Progress(start.stamp_s, 0.0, start_m)
-        self._watch = Watch(self._control, self.follower, self.estimator, start, now_s)
+        begun = Progress(start.stamp_s, 0.0, start_m)
+        self._watch = Watch(self._control, self.follower, self.estimator, begun, now_s)
         self.ended_s = None
         self._enter(JobState.DRAWING, "")
         self._entered_s = now_s

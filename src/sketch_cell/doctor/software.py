@@ -6,7 +6,6 @@ import importlib
 import importlib.metadata
 from collections.abc import Mapping
 
-from sketch_cell.bringup import share_folder
 from sketch_cell.doctor.finding import Finding, missing, ok, warning
 from sketch_cell.packages import pip_install
 
@@ -36,6 +35,8 @@ PIP_ONLY = frozenset({"av", "ortools", "reportlab"})
 
 def package() -> list[Finding]:
     """Whether this package's configuration is where nodes look for it."""
+    from sketch_cell.bringup import share_folder
+
     folder = share_folder()
     if not (folder / "config" / "twin.yaml").is_file():
         return [

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 SETTING_OUT_S = 1e-6
 PATIENCE_REPORTS = 3  # reports of standing still short of the goal before lines count as lost
-SHORTEST_REST_S = 0.05  # waypoints that stay this long in a place are a rest; less is not worth a stop
+SHORTEST_STAY_S = 0.05  # waypoints that are this long in one place are a stay; less is not worth a stop
 ARRIVED_S = 0.3  # a line sent this long before a question must have been read when it was answered
 
 
@@ -31,7 +31,7 @@ class _Waypoint:
     time_s: float
     position_m: Point
     feed_m_per_s: float
-    rest_s: float  # since the waypoint before, where both are the same place; else 0
+    stay_s: float  # since the waypoint before, where both are the same place; else 0
 
 
 class Rest(enum.Enum):
@@ -66,17 +66,18 @@ class Stream:
         self._moving = self._moved = False
         self._idle_reports = 0
         self._sent_at_s = -math.inf
-        self._end_rest()
+        self._begun_s = 0.0  # when the timeline would have been 0
+        self._end_stay()
         self.moves.forget()
 
     def drop_unsent(self) -> None:
         """Forget what has not been sent."""
         self._waiting.clear()
         self._line = ""
-        self._end_rest()
+        self._end_stay()
 
-    def _end_rest(self) -> None:
-        self._rest_s, self._rested_from_s = 0.0, math.inf
+    def _end_stay(self) -> None:
+        self._stay_s, self._stay_until_s, self._stands_from_s = 0.0, 0.0, math.inf
 
     # -- queueing --
 
@@ -92,13 +93,13 @@ class Stream:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is waiting, resting or moving."""
-        return self._moving or self._rests or self.waiting > 0
+        """Whether anything is waiting, staying or moving."""
+        return self._moving or self._stays or self.waiting > 0
 
     @property
-    def _rests(self) -> bool:
+    def _stays(self) -> bool:
         """Whether the path stays for a while where the last line ends."""
-        return self._rest_s >= SHORTEST_REST_S
+        return self._stay_s >= SHORTEST_STAY_S
 
     @property
     def ran_dry(self) -> bool:
@@ -111,7 +112,9 @@ class Stream:
         start_s = first_s - max(lead_s, SETTING_OUT_S)
         self._progress = Progress(Timeline(start_s, here_m), self._limits, now_s)
         self._sent_until_s = self._place_s = start_s
+        self._begun_s = now_s - start_s
         self._moved = False
+        self._end_stay()
 
     def queue(self, times: Array, points: Array, feeds: Sequence[float] | None) -> None:
         """Checked waypoints; without feeds each gets its distance over its time."""
@@ -120,8 +123,8 @@ class Stream:
         for index, (time_s, (x, y)) in enumerate(zip(times.tolist(), points.tolist(), strict=True)):
             elapsed_s = time_s - timeline.end_s
             feed = feeds[index] if feeds else math.dist((x, y), timeline.end_m) / elapsed_s
-            rest_s = elapsed_s if (x, y) == timeline.end_m else 0.0
-            waypoint = _Waypoint(time_s, (x, y), min(feed, fastest), rest_s)
+            stay_s = elapsed_s if (x, y) == timeline.end_m else 0.0
+            waypoint = _Waypoint(time_s, (x, y), min(feed, fastest), stay_s)
             timeline.append(time_s, waypoint.position_m, waypoint.feed_m_per_s)
             self._waiting.append(waypoint)
 
@@ -130,7 +133,7 @@ class Stream:
     def send(self, rx_bytes: int, one_by_one: bool) -> int:
         """Send lines while the board's receive buffer has room for them; how many."""
         count = 0
-        self._rest()
+        self._stay()
         while self._line or self._next_line():
             full = self._wire.unanswered_bytes + len(self._line) + 1 > rx_bytes
             if full or (one_by_one and self._wire.unanswered):
@@ -143,12 +146,12 @@ class Stream:
         return count
 
     def _next_line(self) -> bool:
-        """Form the next line; waypoints that move nothing take no line, and behind a rest there is none yet."""
+        """Form the next line; waypoints that move nothing take no line, and behind a stay there is none yet."""
         while self._waiting:
-            self._gather_rest()
-            if self._rests or not self._waiting:
+            self._gather_stay()
+            if self._stays or not self._waiting:
                 return False
-            self._end_rest()
+            self._end_stay()
             waypoint = self._waiting.popleft()
             x, y = waypoint.position_m
             self._line = self.moves.line(x * 1000, y * 1000, waypoint.feed_m_per_s * 60_000)
@@ -157,27 +160,32 @@ class Stream:
                 return True
         return False
 
-    # -- resting --
+    # -- staying --
 
-    def _gather_rest(self) -> None:
+    def _gather_stay(self) -> None:
         """Take the waypoints that stay in the place of the last line: they wait for no answer of the board."""
-        while self._waiting and self._waiting[0].rest_s and not self._line:
+        while self._waiting and self._waiting[0].stay_s and not self._line:
             waypoint = self._waiting.popleft()
-            self._rest_s += waypoint.rest_s
-            self._rest_until_s = waypoint.time_s
+            self._stay_s += waypoint.stay_s
+            self._stay_until_s = waypoint.time_s
 
-    def _rest(self) -> None:
-        """Go along the timeline while the board stands and the path rests. No G4: a board that dwells says Idle."""
-        self._gather_rest()
+    def _stay(self) -> None:
+        """Go along the timeline while the board stands and the path stays. No G4: a board that dwells says Idle.
+
+        A stay ends when its time on the path is over, so that a path that is late catches up, and when it has been as
+        long as it was to be, whatever the clock was set to.
+        """
+        self._gather_stay()
         now_s = self._wire.now_s
-        if not self._rests or self._rested_from_s == math.inf or self._progress is None:
+        if not self._stays or self._stands_from_s == math.inf or self._progress is None:
             return
-        self._rested_from_s = min(self._rested_from_s, now_s)  # where the clock has been set back
-        left_s = max(self._rest_s - (now_s - self._rested_from_s), 0.0)
-        self._sent_until_s = self._place_s = self._rest_until_s - left_s
+        self._stands_from_s = min(self._stands_from_s, now_s)  # where the clock has been set back
+        to_come_s = self._stay_until_s - (now_s - self._begun_s)
+        left_s = max(min(to_come_s, self._stay_s - (now_s - self._stands_from_s)), 0.0)
+        self._sent_until_s = self._place_s = self._stay_until_s - left_s
         self._progress.arrived(self._place_s, now_s)
         if not left_s:
-            self._end_rest()
+            self._end_stay()
 
     # -- following --
 
@@ -213,8 +221,8 @@ class Stream:
         return self._arrived(self._progress, now_s)
 
     def _arrived(self, progress: Progress, now_s: float) -> Rest:
-        if self._rests:
-            self._rested_from_s = min(self._rested_from_s, now_s)
+        if self._stays:
+            self._stands_from_s = min(self._stands_from_s, now_s)
             return Rest.WAIT
         starved = self.waiting > 0
         if not starved:

@@ -45,7 +45,7 @@ def _outshone(photo: NDArray[np.uint8], found: Segmentation) -> bool:
     lighter = 0
     for sweet in found.sweets:
         low, high = sweet.outline_px.min(axis=0), sweet.outline_px.max(axis=0)
-        inset = 0.5 * (1.0 - 0.5 * CORE) * (high - low)
+        inset = 0.5 * (1.0 - 0.5 * CORE) * (high - low)  # leaves half the core's width
         (left, top), (right, bottom) = (
             np.floor(low + inset).astype(int),
             np.ceil(high - inset).astype(int) + 1,

@@ -144,7 +144,7 @@ class DrawingControllerNode(Node):
         self._heard += message.points
 
     def _on_silence(self) -> None:
-        """The job's own watchdogs must run when the driver says nothing, and when /clock stands still."""
+        """Orders go out, and the job's watchdogs are looked at, when the driver says nothing, too."""
         if self._steady.now().nanoseconds - self._stepped_ns > 200_000_000:
             self._step()
 

@@ -33,6 +33,7 @@ from sketch_cell.vision.warm_up import warm_up
 
 JOINTS = ["knob_x", "knob_y"]
 REST_LOOK_S = 0.5
+NEW_SIZE_IMAGES = 5  # of another size in a row mean another camera, or mode; fewer are somebody's mistake
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class TipTrackerNode(LifecycleNode):
         self._knobs = declare_settings(self, KnobSettings, prefix="board.")
         self._calibration: Calibration | None = None
         self._size: tuple[int, ...] | None = None  # of the images: rows and columns
+        self._others = 0  # images of another size in a row
         self._tracker: TipTracker | None = None
         self._active = False
         self._counts = {"images": 0, "tips": 0}
@@ -103,8 +105,10 @@ class TipTrackerNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget calibration and background."""
-        self._tracker = None
+        """Forget calibration, lens and background."""
+        self._size = self._tracker = None
+        if not self._lens_told:
+            self._ask_for_lens()
         return TransitionCallbackReturn.SUCCESS
 
     def _ask_for_lens(self) -> None:
@@ -176,9 +180,11 @@ class TipTrackerNode(LifecycleNode):
             self._say_once(f"Images cannot be read: {error}.")
             return
         if self._size not in (None, image.shape):
-            self._begin_anew(image)
+            self._others += 1
+            if self._others == NEW_SIZE_IMAGES:
+                self._begin_anew(image)
             return
-        self._size = image.shape
+        self._size, self._others = image.shape, 0
         if self._tracker is None:
             tracker, glass = self._parts
             self._tracker = TipTracker(tracker, glass=glass, lens=self._lens, calibration=self._calibration)
@@ -194,11 +200,11 @@ class TipTrackerNode(LifecycleNode):
             self._debug.publish(image_bytes(shown, picture.stamp_ns, picture.frame))
 
     def _begin_anew(self, image: np.ndarray) -> None:
-        """Images of another size are those of another camera, or mode: its lens is another, and so is the picture."""
+        """For images of another size: the lens is another then, and so is the picture."""
         self.get_logger().warning(
             f"The images are now {image.shape[1]} x {image.shape[0]}: calibrating again."
         )
-        self._size, self._tracker = image.shape, None
+        self._size, self._others, self._tracker = image.shape, 0, None
         if not self._lens_told:
             self._ask_for_lens()
         self._diagnostics.set(DiagnosticStatus.WARN, "waiting for camera_info and images")

@@ -83,7 +83,9 @@ class ViewNode(Node):
 
         recording = rerun.RecordingStream("sketch_cell")
         recording.connect_grpc(self._server.stream_url, default_blueprint=layout())
-        self.get_logger().info(f"live view: {view_url(settings.port, settings.stream_port)}")
+        self.get_logger().info(
+            f"live view: {view_url(settings.address, settings.port, settings.stream_port)}"
+        )
         return recording
 
     def destroy_node(self) -> None:

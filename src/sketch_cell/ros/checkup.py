@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import sys
 import time
 import uuid
 from typing import Any
@@ -35,6 +36,15 @@ INSTALL = (
     "With ROS 2 installed: source /opt/ros/<distro>/setup.bash. "
     "Without it, on Linux x86-64: make demo sets up all of it."
 )
+TWO = (
+    "A ROS 2 of this shell (ROS_DISTRO is set) and that of .venv get in each other's way: open a shell that does not "
+    "source setup.bash, or use `make`, which leaves it out."
+)
+
+
+def _two_at_once() -> bool:
+    """Whether a virtual environment runs in a shell that has sourced a native ROS 2."""
+    return sys.prefix != sys.base_prefix and "ROS_DISTRO" in os.environ
 
 
 def packages() -> list[Finding]:
@@ -44,7 +54,9 @@ def packages() -> list[Finding]:
             importlib.import_module(name)
         except Exception as error:  # a broken installation raises anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return [missing("ros", f"{name} cannot be imported: {reason}", INSTALL)]
+            return [
+                missing("ros", f"{name} cannot be imported: {reason}", TWO if _two_at_once() else INSTALL)
+            ]
     version = importlib.metadata.version("rclpy")
     name = distribution(version)
     said = f"{name}, rclpy {version}, all {len(MESSAGES)} message packages"

@@ -118,7 +118,7 @@ _interrupt = _Interrupt()
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends: for a short piece of work that half done would be spoilt."""
+    """Hold Ctrl-C and SIGTERM back until the block ends: for a short piece of work that half done would be spoilt."""
     _interrupt.held = True
     try:
         yield

@@ -44,10 +44,17 @@ class ViewServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        try:
+            self._wait(address)
+        except BaseException:  # Ctrl-C: nobody else could end what has been started
+            self.close()
+            raise
+
+    def _wait(self, address: str) -> None:
+        """Until it listens."""
         until_s = time.monotonic() + START_S
         while not all(map(self._listens, self._ports)):
             if self._process.poll() is not None or time.monotonic() > until_s:
-                self.close()
                 raise InputError(
                     f"the view cannot be served on {address}: `{sys.executable} -m rerun --serve-web` says why."
                 )
