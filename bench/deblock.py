@@ -339,7 +339,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=Path, default=PHOTOS)
-    parser.add_argument("--count", type=int, default=20, help="photographs to use")
+    parser.add_argument(
+        "--count", type=int, help="photographs to use; 20 of ours, all of --images by default"
+    )
     parser.add_argument("--memory-megapixels", type=int, default=100)
     parser.add_argument("--curve", type=Path, help="only draw the training curve from this log")
     options = parser.parse_args()
@@ -348,7 +350,7 @@ def main() -> None:
         return
     if not options.images.is_dir():
         parser.error(f"there is no folder {options.images}: name one with photos (--images DIR)")
-    pictures = photographs(options.images, options.count)
+    pictures = photographs(options.images, options.count or (20 if options.images == PHOTOS else 10**6))
     greys = [matlab_luma(p) for p in pictures]
     deblocker = Deblocker("auto", "auto", looks=None)
     lines = ["# JPEG repair", ""]

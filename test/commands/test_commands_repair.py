@@ -192,6 +192,43 @@ def test_a_folder_cannot_be_compared_or_be_empty(tmp_path):
         run(tmp_path, tmp_path / "out", "--compare", tmp_path / "in.jpg")
 
 
+def test_what_is_left_out_is_said(tmp_path):
+    frames = [PIL.Image.fromarray(ASTRONAUT[:64, :64]) for _ in range(3)]
+    (tmp_path / "in" / "more").mkdir(parents=True)
+    frames[0].save(
+        tmp_path / "in" / "film.gif", save_all=True, append_images=frames[1:], duration=40, optimize=False
+    )
+    frames[0].save(
+        tmp_path / "in" / "film.webp", save_all=True, append_images=[PIL.Image.new("RGB", (64, 64))]
+    )
+    output = run(tmp_path / "in", tmp_path / "out")
+    assert "film.webp holds 2 pictures: the first is repaired" in output
+    assert "holds 1 folder that is left out" in output
+
+
+def test_the_resolution_is_kept(tmp_path):
+    source = write(tmp_path / "in.jpg", dpi=(300, 300))
+    for name in ("out.png", "out.jpg"):
+        run(source, tmp_path / name)
+        assert PIL.Image.open(tmp_path / name).info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        ("out.webp", (), "out.webp would be 17000 pixels long"),
+        ("out.png", ("--side-by-side", "s.jpg"), "s.jpg would be"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_before_the_work(tmp_path, monkeypatch, target, options, words):
+    monkeypatch.chdir(tmp_path)
+    wide = 17_000 if target == "out.webp" else 33_000
+    source = write(tmp_path / "in.jpg", np.full((8, wide), 128, np.uint8))
+    with pytest.raises(InputError, match=words):
+        run(source, target, *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jpg"]
+
+
 def test_no_output_overwrites_a_picture_of_the_work(tmp_path):
     source, original = write(tmp_path / "in.jpg"), write(tmp_path / "original.png")
     before = {path: path.read_bytes() for path in (source, original)}

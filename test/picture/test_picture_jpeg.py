@@ -155,6 +155,15 @@ def test_the_nearest_quality_bears_tables_of_other_encoders(scale):
     assert abs(nearest_quality(table) - 40) <= 2
 
 
+def test_endless_scans_are_refused():
+    """Seventeen bytes more make a decoder work through the whole picture once more."""
+    data = jpeg_bytes(quality=50, progressive=True)
+    begin = data.rindex(b"\xff\xda")
+    assert jpeg_facts(data[:-2] + 20 * data[begin:-2] + data[-2:]).is_complete
+    with pytest.raises(InputError, match="more than 200 scans"):
+        jpeg_facts(data[:-2] + 300 * data[begin:-2] + data[-2:])
+
+
 def test_sizes_beyond_one_byte():
     facts = jpeg_facts(jpeg_bytes(width=700, height=300, mode="L", quality=10))
     assert (facts.width, facts.height) == (700, 300)

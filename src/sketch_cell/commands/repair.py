@@ -16,6 +16,7 @@ from sketch_cell.commands.options import FloatRange
 from sketch_cell.errors import InputError
 from sketch_cell.files import check_outputs, whole_file, write_whole
 from sketch_cell.packages import need
+from sketch_cell.picture.comparison import GAP_PX
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker
 from sketch_cell.picture.read import Photo, finished, open_photo, upright
 from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired
@@ -34,6 +35,7 @@ SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
     "WEBP": {"quality": 95, "method": 2},
 }
+MOST_PX = {"JPEG": 65_500, "WEBP": 16_383}  # longest edge
 FRAMES_PER_S = 30
 
 
@@ -125,6 +127,11 @@ def _repair_folder(source: Path, target: Path, suffix: str, work: Work) -> None:
 def _folder_jobs(source: Path, target: Path, suffix: str) -> dict[Path, Path]:
     """Which file becomes which, names kept but for the suffix."""
     paths = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in READ_SUFFIXES)
+    folders = sum(entry.is_dir() for entry in source.iterdir())
+    if folders:
+        say(
+            f"{source} holds {folders} folder{'s' * (folders > 1)} that {'are' if folders > 1 else 'is'} left out."
+        )
     if not paths:
         raise InputError(
             f"{source} holds no pictures. Choose a folder with JPEG, PNG, WebP, TIFF or BMP files."
@@ -147,6 +154,9 @@ def _repair_file(source: Path, target: Path, work: Work) -> None:
     _check_names(source, target, work)
     data = _bytes_of(source)
     photo = _opened(source, data, work)
+    if photo.frames > 1:
+        say(f"{source} holds {photo.frames} pictures: the first is repaired.")
+    _check_sizes(photo, target, work)
     original = _original(work, photo) if work.compare else None
     quality = photo.jpeg.quality if photo.jpeg else 0
     if quality > HIGHEST_QUALITY:
@@ -168,6 +178,21 @@ def _check_names(source: Path, target: Path, work: Work) -> None:
             raise InputError(f"{work.zoom_video} is not an MP4. End its name in .mp4.")
         need("av", "--zoom-video")
     check_outputs((target, work.side_by_side, work.zoom_video), (source, work.compare))
+
+
+def _check_sizes(photo: Photo, target: Path, work: Work) -> None:
+    """Refuse, before the work, pictures that are too large for the formats that they are to be written in."""
+    height, width = upright(photo.pixels, photo.orientation).shape[:2]
+    panels = 3 if work.compare else 2
+    for path, edge in (
+        (target, max(width, height)),
+        (work.side_by_side, max(panels * (width + GAP_PX), height)),
+    ):
+        most = MOST_PX.get(_format_of(path)) if path is not None else None
+        if most is not None and edge > most:
+            raise InputError(
+                f"{path} would be {edge} pixels long, but its format ends at {most}. Choose .png."
+            )
 
 
 def _format_of(target: Path) -> str:
@@ -200,13 +225,13 @@ def _save(photo: Photo, target: Path) -> None:
     image = PIL.Image.fromarray(upright(in_eight_bits(photo.pixels), photo.orientation))
     if photo.alpha is not None:
         image.putalpha(PIL.Image.fromarray(upright(photo.alpha, photo.orientation)))
-    _write(image, target, photo.profile)
+    _write(image, target, icc_profile=photo.profile, **({"dpi": photo.dpi} if photo.dpi else {}))
 
 
-def _write(image: PIL.Image.Image, target: Path, profile: bytes | None = None) -> None:
+def _write(image: PIL.Image.Image, target: Path, **kept: object) -> None:
     format_name, buffer = _format_of(target), io.BytesIO()
     try:
-        image.save(buffer, format_name, icc_profile=profile, **SAVE_OPTIONS[format_name])
+        image.save(buffer, format_name, **kept, **SAVE_OPTIONS[format_name])
     except (OSError, ValueError) as error:
         raise InputError(f"{target} cannot be written as {format_name}: {error}. Choose .png.") from error
     write_whole(target, buffer.getvalue())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from sketch_cell.errors import InputError
 from sketch_cell.picture.deblock import RUNTIMES, Deblocker
 from sketch_cell.picture.repair import repair_file_bytes
 from sketch_cell.ros.diagnostics import Diagnostics
+from sketch_cell.ros.hear import hear
 from sketch_cell.ros.messages import (
     compressed_image_from_bytes,
     image_bytes,
@@ -39,7 +39,11 @@ class DeblockerSettings(Settings):
     max_megapixels: float = setting(
         64.0, "larger pictures are refused before they are decoded", unit="MP", minimum=0.0001, maximum=1000.0
     )
-    stream: bool = setting(False, "serve a camera: sensor-data QoS, the newest frame wins", read_only=True)
+    stream: bool = setting(
+        False,
+        "serve a camera: one quick look at the newest frame, instead of about two seconds for each",
+        read_only=True,
+    )
 
 
 class DeblockerNode(Node):
@@ -51,22 +55,21 @@ class DeblockerNode(Node):
         network, looks = ("fast", 1) if self._settings.stream else ("auto", None)
         self._deblocker = Deblocker(self._settings.runtime, network, looks)
         self._repaired = 0
-        qos, out = (SENSOR, STREAM) if self._settings.stream else (LATCHED, LATCHED)
-        self._publisher = self.create_publisher(Image, "picture/image", out)
+        self._publisher = self.create_publisher(
+            Image, "picture/image", STREAM if self._settings.stream else LATCHED
+        )
         self._diagnostics = Diagnostics(self)
         self._queues: list[NewestFirst] = []
         for kind, topic, work in (
             (CompressedImage, "picture/compressed", self._on_file),
             (Image, "picture/raw", self._on_image),
         ):
-            self.create_subscription(kind, topic, self._in_turn(work), qos, raw=True)
-
-    def _in_turn(self, work: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """A photo waits for the one before it; a camera's frame gives way to a newer one."""
-        if not self._settings.stream:
-            return work
-        self._queues.append(NewestFirst(work))
-        return self._queues[-1].offer
+            if self._settings.stream:
+                # A camera's frame gives way to a newer one; a photo waits for the one before it.
+                self._queues.append(NewestFirst(work))
+                self.create_subscription(kind, topic, self._queues[-1].offer, SENSOR, raw=True)
+            else:
+                hear(self, kind, topic, work)
 
     def _change(self, settings: DeblockerSettings) -> None:
         self._settings = settings

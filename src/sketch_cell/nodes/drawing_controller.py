@@ -40,6 +40,7 @@ from sketch_cell.machine.knobs import KnobSettings, knobs_from_screen, screen_fr
 from sketch_cell.machine.motion import MotionSettings
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
 from sketch_cell.ros.drawing_markers import DrawingMarkers
+from sketch_cell.ros.hear import hear
 from sketch_cell.ros.messages import path_from_bytes
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
@@ -87,7 +88,7 @@ class DrawingControllerNode(Node):
         self._driver_services = {
             order: self.create_client(Trigger, f"stepper_driver/{order.value}") for order in Order
         }
-        self.create_subscription(Path, "line/path", self._on_line, LATCHED, raw=True)
+        hear(self, Path, "line/path", self._on_line)
         self.create_subscription(JointTrajectory, "knobs/executed", self._on_executed, RELIABLE)
         self.create_subscription(DiagnosticStatus, "stepper_driver/state", self._on_machine, STATES)
         self.create_subscription(PoseWithCovarianceStamped, "tip", self._on_tip, SENSOR)

@@ -18,6 +18,7 @@ from sketch_cell.control.photo_queue import PhotoQueue, QueueInputs, QueueOrder,
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.picture.source import PictureSettings, PictureSource, file_format, load_photo_file
 from sketch_cell.ros.diagnostics import Diagnostics, status_message
+from sketch_cell.ros.hear import hear
 from sketch_cell.ros.messages import compressed_image_bytes, path_from_bytes
 from sketch_cell.ros.parameters import declare_settings
 from sketch_cell.ros.process import run
@@ -44,7 +45,7 @@ class JobQueueNode(Node):
         self._shake = self.create_publisher(Bool, "shake_needed", LATCHED)
         self._diagnostics = Diagnostics(self)
         self._draw = self.create_client(Trigger, "drawing_controller/draw")
-        self.create_subscription(PathMessage, "line/path", self._on_line, LATCHED, raw=True)
+        hear(self, PathMessage, "line/path", self._on_line)
         self.create_subscription(DiagnosticStatus, "job/status", self._on_job, LATCHED)
         for name in ("confirm", "skip"):
             self.create_service(Trigger, f"~/{name}", partial(self._on_request, name))

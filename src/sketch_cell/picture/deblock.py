@@ -89,19 +89,24 @@ class Deblocker:
         if trace is None:
             share = 1.0 if luma_table is not None else UNTRACED_SHARE
             return self.repair_on_grid(image, luma_table, share * strength)
-        top, left = (-part % GRID_PX for part in trace.corner)
-        beyond = ((top, 0), (left, 0), (0, 0))[: image.ndim]
-        shifted = np.pad(image, beyond, "symmetric") if top or left else image
         if trace.is_turned:
-            shifted = np.ascontiguousarray(shifted.swapaxes(0, 1))
-        on_grid = self.repair_on_grid(shifted, trace.luma_table, strength)
-        on_grid = np.ascontiguousarray(on_grid.swapaxes(0, 1)) if trace.is_turned else on_grid
-        return on_grid[top:, left:]
+            turned_back = self.repair_on_grid(
+                image.swapaxes(0, 1), trace.luma_table, strength, trace.corner[::-1]
+            )
+            return np.ascontiguousarray(turned_back.swapaxes(0, 1))
+        return self.repair_on_grid(image, trace.luma_table, strength, trace.corner)
 
     def repair_on_grid(
-        self, image: Image, luma_table: NDArray[np.int64] | None, strength: float = 1.0
+        self,
+        image: Image,
+        luma_table: NDArray[np.int64] | None,
+        strength: float = 1.0,
+        corner: tuple[int, int] = (0, 0),
     ) -> Image:
-        """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray."""
+        """As `repair`, with the blind weights where `luma_table` is None, whatever the pixels betray.
+
+        `corner` is the row and column at which a block of the JPEG's grid begins.
+        """
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
         wanted = "fast" if self.network == "auto" and not fine_is_closer(kind, luma_table) else self.network
         layout, looks = effort(image.shape[0] * image.shape[1], wanted, self.looks)
@@ -112,11 +117,12 @@ class Deblocker:
         if luma_table is not None and gains is not None:
             hold = partial(held, luma_table=luma_table, gains=gains)
         repaired = np.empty_like(image)
-        for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX):
+        for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX, corner):
             tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks, hold)
-            if strength != 1.0:
-                tile = blend(image[rows, columns], tile, strength)
-            repaired[rows, columns] = tile
+            # The first tiles may begin before the picture does.
+            tile = tile[max(-rows.start, 0) :, max(-columns.start, 0) :]
+            within = slice(max(rows.start, 0), rows.stop), slice(max(columns.start, 0), columns.stop)
+            repaired[within] = tile if strength == 1.0 else blend(image[within], tile, strength)
         return repaired
 
     def _network(self, kind: str, layout: str, sets: WeightSets, position: float) -> Network:
@@ -158,17 +164,22 @@ def fine_is_closer(kind: str, luma_table: NDArray[np.int64] | None) -> bool:
     return mildest <= table_strength(luma_table) <= strongest
 
 
-def tiles(height: int, width: int, most_px: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the tiles that cover a picture: evenly large, each starting on the grid."""
-    for rows in _spans(height, most_px):
-        for columns in _spans(width, most_px):
+def tiles(
+    height: int, width: int, most_px: int, corner: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the tiles that cover a picture: evenly large, each starting on the grid.
+
+    Where `corner`, a block's first row and column, is off the picture's own grid, the first tiles begin before it.
+    """
+    for rows in _spans(height, most_px, -(-corner[0] % GRID_PX)):
+        for columns in _spans(width, most_px, -(-corner[1] % GRID_PX)):
             yield rows, columns
 
 
-def _spans(length: int, most_px: int) -> list[slice]:
-    count = -(-length // most_px)
-    step = -(-length // (count * GRID_PX)) * GRID_PX
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+def _spans(length: int, most_px: int, first: int) -> list[slice]:
+    count = -(-(length - first) // most_px)
+    step = -(-(length - first) // (count * GRID_PX)) * GRID_PX
+    return [slice(start, min(start + step, length)) for start in range(first, length, step)]
 
 
 def effort(pixels: int, network: str, looks: int | None) -> tuple[str, int]:

@@ -47,6 +47,7 @@ PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 SEQUENTIAL_HUFFMAN_FRAMES = frozenset({0xC0, 0xC1})
 # Those without prediction from pixel to pixel or from one frame to the next.
 COSINE_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
+MOST_SCANS = 200  # encoders write a dozen; a decoder takes as long for an empty one as for a full
 # Inside coded data 0xFF is followed by 0 (a stuffed byte), a restart marker, or another 0xFF (a fill byte).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -122,7 +123,7 @@ def jpeg_facts(data: bytes) -> JpegFacts:
         )
     tables: dict[int, NDArray[np.int64]] = {}
     frame: _Frame | None = None
-    place, is_ended, coded_bytes = 2, False, 0
+    place, is_ended, coded_bytes, scans = 2, False, 0, 0
     while (found := _marker_at(data, place)) is not None:
         marker, place = found
         if marker == END_OF_IMAGE:
@@ -135,6 +136,11 @@ def jpeg_facts(data: bytes) -> JpegFacts:
         elif marker in FRAMES and frame is None:
             frame = _frame(marker, content)
         elif marker == START_OF_SCAN:
+            scans += 1
+            if scans > MOST_SCANS:
+                raise _broken(
+                    f"it has more than {MOST_SCANS} scans, each of which costs as much as a picture"
+                )
             match = _NEXT_MARKER.search(data, place)
             end = match.start() if match else len(data)
             coded_bytes += end - place

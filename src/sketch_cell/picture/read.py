@@ -32,7 +32,8 @@ class Photo:
     """One decoded picture on its stored pixel grid, before EXIF orientation.
 
     `pixels` is (H, W, 3) RGB or (H, W) grey, uint8 or uint16; `alpha` (H, W) uint8 or None; `profile` the ICC
-    profile that `pixels` still follow, or None for sRGB; `jpeg` the header where the file is a JPEG.
+    profile that `pixels` still follow, or None for sRGB; `jpeg` the header where the file is a JPEG. `frames` counts
+    the pictures of the file, of which this is the first; `dpi` is the file's own, for who writes it again.
     """
 
     pixels: Pixels
@@ -40,6 +41,8 @@ class Photo:
     profile: bytes | None
     orientation: int
     jpeg: JpegFacts | None
+    frames: int = 1
+    dpi: tuple[float, float] | None = None
 
 
 def read_photo(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
@@ -152,6 +155,7 @@ def _decoded(image: PIL.Image.Image, facts: JpegFacts | None) -> Photo:
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     orientation = orientation if isinstance(orientation, int) else 1  # some writers get its type wrong
     profile = image.info.get("icc_profile") or None
+    frames, dpi = getattr(image, "n_frames", 1), image.info.get("dpi")
     image, alpha = _without_alpha(image)
     if image.mode in SIXTEEN_BIT_MODES:
         pixels: Pixels = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
@@ -166,7 +170,7 @@ def _decoded(image: PIL.Image.Image, facts: JpegFacts | None) -> Photo:
         raise InputError(
             f"The photo's pixel type ({image.mode}) is not supported. Save it as an 8-bit PNG or JPEG."
         )
-    return Photo(pixels, alpha, profile, orientation, facts)
+    return Photo(pixels, alpha, profile, orientation, facts, frames, dpi)
 
 
 def _without_alpha(image: PIL.Image.Image) -> tuple[PIL.Image.Image, NDArray[np.uint8] | None]:

@@ -13,9 +13,9 @@ from sensor_msgs.msg import Image
 
 from sketch_cell.errors import InputError
 from sketch_cell.ros.diagnostics import Diagnostics
+from sketch_cell.ros.hear import hear
 from sketch_cell.ros.messages import Stamped, image_from_bytes, rgb_from
 from sketch_cell.ros.parameters import declare_settings, fixed_text
-from sketch_cell.ros.qos import LATCHED
 from sketch_cell.settings import Settings
 
 
@@ -28,7 +28,7 @@ class PlannerNode(Node):
         self.frame = fixed_text(self, "frame", frame, "frame of what is planned")
         self._last: tuple[Stamped, str] | None = None
         self._diagnostics = Diagnostics(self)
-        self.create_subscription(Image, "picture/image", self._on_image, LATCHED, raw=True)
+        hear(self, Image, "picture/image", self._on_image)
 
     def plan(self, picture: NDArray[np.uint8], stamp_ns: int) -> str:
         """Plan and publish for a picture (H, W, 3) or (H, W); returns what was planned, in a few words."""
