@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from sketch_cell.files import whole_file, write_whole  # noqa: E402
 from sketch_cell.picture.classical import deblock_classically  # noqa: E402
 from sketch_cell.picture.comparison import side_by_side  # noqa: E402
-from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker  # noqa: E402
+from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, UNTRACED_SHARE, Deblocker  # noqa: E402
 from sketch_cell.picture.jpeg import STANDARD_LUMA, jpeg_facts, strength_of_quality  # noqa: E402
 from sketch_cell.picture.quality import decibels, matlab_luma, mean_square_error, quality  # noqa: E402
 from sketch_cell.picture.repair import repair_file_bytes  # noqa: E402
@@ -125,6 +125,7 @@ def methods(pictures: list[np.ndarray], jpeg_quality: int, deblocker: Deblocker)
     if shutil.which("ffmpeg"):
         chosen["ffmpeg spp"] = best_spp(pictures, jpeg_quality)
     chosen["sketch_cell, blind weights"] = lambda _, jpeg: deblocker.repair_on_grid(jpeg, None)
+    chosen["sketch_cell, without a trace"] = partial(without_a_trace, deblocker)
     chosen["sketch_cell, from pixels alone"] = lambda _, jpeg: deblocker.repair(jpeg)
     for network in NETWORKS:
         once = Deblocker(deblocker.runtime, network, looks=1)
@@ -135,6 +136,11 @@ def methods(pictures: list[np.ndarray], jpeg_quality: int, deblocker: Deblocker)
 
 def banded(deblocker: Deblocker, data: bytes, jpeg: np.ndarray) -> np.ndarray:
     return deblocker.repair(jpeg, jpeg_facts(data).luma_table)
+
+
+def without_a_trace(deblocker: Deblocker, _: bytes, jpeg: np.ndarray) -> np.ndarray:
+    """As the command repairs a picture that betrays no JPEG: blindly and half way."""
+    return deblocker.repair_on_grid(jpeg, None, UNTRACED_SHARE)
 
 
 def psnr(picture: np.ndarray, original: np.ndarray) -> float:
@@ -223,7 +229,7 @@ def every_quality(pictures: list[np.ndarray], deblocker: Deblocker) -> list[str]
                     data = encoded(np.ascontiguousarray(original), q)
                     jpeg = decoded(data)
                     repaired = (
-                        deblocker.repair_on_grid(jpeg, None)
+                        without_a_trace(deblocker, data, jpeg)
                         if is_blind
                         else repair_file_bytes(data, deblocker)
                     )
@@ -231,7 +237,9 @@ def every_quality(pictures: list[np.ndarray], deblocker: Deblocker) -> list[str]
                         psnr(repaired, original) - psnr(jpeg, original) if (jpeg != original).any() else 0.0
                     )
                 cells.append(f"{np.mean(gains):+.2f}")
-            rows.append(f"| {kind}, {'blind' if is_blind else 'banded'} | " + " | ".join(cells) + " |")
+            rows.append(
+                f"| {kind}, {'without a trace' if is_blind else 'banded'} | " + " | ".join(cells) + " |"
+            )
     return rows
 
 
