@@ -110,10 +110,7 @@ class Replay:
     def __init__(self, bag: Bag, nodes: list[NodeSpec], topics: tuple[str, ...], rate: float) -> None:
         self._bag, self._rate = bag, rate
         self._names = [node.name for node in nodes]
-        recorded = {name.removeprefix(f"{bag.namespace}/").strip("/") for name in bag.topics}
         self._only = {topic.removeprefix(bag.namespace).strip("/") for topic in topics}
-        for topic in self._only - recorded:
-            raise InputError(f"the recording has no {topic}: it has {', '.join(sorted(recorded))}.")
         self._recorded: dict[str, list[bytes]] = {COMPARED[name]: [] for name in self._names}
         self._job, self._words = "idle", "nothing"
         self._has_line = self._must_draw = False
@@ -123,6 +120,9 @@ class Replay:
         """Play to the end; raises `InputError`, or `SketchCellError` where a node did not take part."""
         from sketch_cell.ros.player import Player
 
+        recorded = {name.removeprefix(f"{self._bag.namespace}/").strip("/") for name in self._bag.topics}
+        for topic in self._only - recorded:
+            raise InputError(f"the recording has no {topic}: it has {', '.join(sorted(recorded))}.")
         leave_out = {topic for name in self._names for topic in SAYS[name]}
         heard_as = {topic: called for name in self._names for topic, called in HEARD_AS[name].items()}
         with processes:
