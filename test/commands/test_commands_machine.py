@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "machine"))
 
-from machine_board import BoardThread
+from machine_board import BoardThread, Served
 from test_machine_relatives import Dialogue
 
 from sketch_cell.bringup import share_folder
@@ -23,7 +22,6 @@ from sketch_cell.commands.machine import Visit, machine
 from sketch_cell.errors import InputError, MachineError
 from sketch_cell.machine.board import BoardSettings
 from sketch_cell.machine.serial_link import SerialLink
-from sketch_cell.twin.pseudo_terminal import PseudoTerminal
 
 
 @pytest.fixture
@@ -158,24 +156,13 @@ def test_a_jog_that_makes_no_sense_is_refused_before_anything_moves(tmp_path: Pa
         assert result.exit_code != 0 and "Homed" not in result.output
 
 
-class ByHeart:
+class ByHeart(Served):
     """A board in a thread that says what a dialogue's file knows, and `refusal` to every setting."""
 
     def __init__(self, name: str, refusal: bytes) -> None:
         self.dialogue = Dialogue(Path(__file__).parents[1] / "machine" / "data" / name)
-        self.terminal, self.refusal = PseudoTerminal(), refusal
-        self.port, self.received = self.terminal.port, b""
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> ByHeart:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self.terminal.close()
+        self.refusal, self.received = refusal, b""
+        super().__init__()
 
     def _run(self) -> None:
         while not self._done.wait(0.005):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,29 @@ from sketch_cell.twin.pseudo_terminal import PseudoTerminal
 START_M = (0.004, 0.003)
 
 
-class BoardThread:
+class Served:
+    """What answers behind a pseudo-terminal in a thread of its own, `_run`, until the context ends."""
+
+    def __init__(self, link: Path | None = None) -> None:
+        self.terminal = PseudoTerminal(link)
+        self.port = self.terminal.port
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Any:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self.terminal.close()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class BoardThread(Served):
     """`with BoardThread(path) as board:`; the faults `unplug`, `freeze` and `power_cycle` act on its port."""
 
     def __init__(
@@ -28,24 +51,12 @@ class BoardThread:
         needed = needed_settings(board or BoardSettings())
         stored = {number: float(value) for number, (value, *_) in needed.items()}
         self.firmware = GrblFirmware(settings=stored if configured else None)
-        self.terminal = PseudoTerminal(link)
-        self.port = self.terminal.port
+        super().__init__(link)
         self.received = bytearray()
         self.contact_m = (0.0, 0.0)  # below it an axis touches a contact on the probe input
         self.holds: list[float] = []  # when a `!` came, time.monotonic()
         self._period_s = period_s
         self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> BoardThread:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self.terminal.close()
 
     def unplug(self) -> None:
         with self._lock:
