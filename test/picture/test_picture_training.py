@@ -135,6 +135,35 @@ def test_what_is_trained_is_held_as_what_is_run():
         assert np.allclose(picture, dct.held(change[number], jpeg[number], table, gains), atol=1e-3)
 
 
+def test_a_grey_picture_is_held_as_three_equal_planes():
+    rng = np.random.default_rng(3)
+    change = rng.normal(0, 20, (24, 40)).astype(np.float32)
+    jpeg = rng.integers(1, 255, change.shape, np.uint8)
+    jpeg[:2, :5] = 255
+    table, gains = standard_luma_table(30), rng.uniform(0.5, 1.5, (3, 8, 8)).astype(np.float32)
+    in_colour = dct.held(*(np.dstack([part] * 3) for part in (change, jpeg)), table, gains)
+    assert np.allclose(dct.held(change, jpeg, table, gains)[:, :, None], in_colour, atol=1e-3)
+
+
+def test_a_second_reading_sees_the_picture_beside_the_first():
+    net = random_whitened_net(FINE)
+    border = FINE.border_px
+    picture = torch.randint(0, 256, (1, 1, 96, 96)).float().expand(1, 3, 96, 96)
+    with torch.no_grad():
+        first = train_deblock.first_reading(net, picture, 0.0, None)
+        assert first.shape == picture.shape and torch.equal(first[:, 0], first[:, 2])
+        once = net(picture, known=picture)
+        assert torch.equal(once.clamp(0, 255).round(), first[..., border:-border, border:-border])
+        seen = torch.cat([picture[:, :1], first[:, 1:]], dim=1)
+        change, change_of_seen = (
+            net(*arguments) - arguments[0][..., border:-border, border:-border]
+            for arguments in ((picture, 0.0, None, first), (seen,))
+        )
+    assert not torch.allclose(first, picture)
+    mean = change_of_seen.mean(dim=1, keepdim=True)
+    assert torch.allclose(change, mean.expand_as(change), atol=1e-2)
+
+
 def test_an_untrained_network_changes_nothing():
     picture = torch.randint(0, 256, (1, 3, 48, 48)).float()
     assert torch.equal(DeblockNet(FAST)(picture), picture[..., 16:-16, 16:-16])

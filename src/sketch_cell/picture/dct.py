@@ -40,7 +40,8 @@ def chroma_planes() -> tuple[Floats, Floats]:
 
 
 def held(change: Floats, jpeg: NDArray[np.uint8], luma_table: NDArray[np.int64], gains: Floats) -> Floats:
-    """`change` (H, W, 3) [levels of RGB] to a decoded `jpeg`, as far as the file allows it; both of whole blocks.
+    """`change` (H, W, 3) [levels of RGB], or (H, W) of grey, to a decoded `jpeg`, as far as the file allows it; both
+    of whole blocks.
 
     Each coefficient of the change counts as much as the network is right about it: its gain in `gains` (3, 8, 8), of
     luma and both chroma planes. And a coefficient of luma can have lost no more than half a step
@@ -52,23 +53,24 @@ def held(change: Floats, jpeg: NDArray[np.uint8], luma_table: NDArray[np.int64],
     to_planes, to_rgb = chroma_planes()
     half_step = luma_table.ravel().astype(np.float32) / 2
     is_whole = ~_is_clipped(jpeg)[:, :, None]
-    planes = cv2.transform(change, to_planes)
+    planes = cv2.transform(change, to_planes) if change.ndim == 3 else change[:, :, None]
     corrections = np.empty_like(planes)
-    for n in range(3):
+    for n in range(planes.shape[2]):
         before = _blocks(planes[:, :, n]) @ block_cosines().T
         after = before * gains[n].ravel()
         if n == 0:
             after = half_step * np.tanh(after / half_step)
         correction = np.where(is_whole, after - before, np.float32(0)) @ block_cosines()
         corrections[:, :, n] = _plane(correction)
-    return np.asarray(cv2.add(change, cv2.transform(corrections, to_rgb)))
+    return np.asarray(
+        cv2.add(change, cv2.transform(corrections, to_rgb) if change.ndim == 3 else corrections[:, :, 0])
+    )
 
 
 def _is_clipped(jpeg: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether a block (rows, columns) has more than `MOST_CLIPPED` pixels of a level of 0 or 255."""
     # 0 - 1 is 255 in bytes.
-    red, green, blue = cv2.split(jpeg - np.uint8(1))
-    extreme = cv2.max(red, cv2.max(green, blue)) >= 254
+    extreme = np.maximum.reduce(cv2.split(jpeg - np.uint8(1))) >= 254
     size = (jpeg.shape[1] // BLOCK_PX, jpeg.shape[0] // BLOCK_PX)
     shares = cv2.resize(extreme.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     return np.asarray(shares > MOST_CLIPPED / BLOCK_PX**2)

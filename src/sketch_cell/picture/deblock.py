@@ -19,6 +19,7 @@ from sketch_cell.picture.trace import traced_jpeg
 from sketch_cell.picture.weights import (
     FINE_QUALITIES,
     NETWORKS,
+    WITH_FEEDBACK,
     Floats,
     WeightSets,
     border_px,
@@ -39,7 +40,7 @@ NETWORKS_KEPT = 12
 # The flips and turns of a window that keep the grid: upside down (1), left for right (2), rows for columns (4).
 MOST_LOOKS = 8
 # Pixels that `fast` may work through while a person waits for one picture: about two seconds.
-BUDGET_PX = 13_000_000
+BUDGET_PX = 14_500_000
 # Time of one look at a pixel, in that of `fast`.
 COSTS = {"fast": 1.0, "fine": 4.0}
 # A picture without any trace may never have been a JPEG, or one of quality 95: half the repair harms neither.
@@ -109,21 +110,27 @@ class Deblocker:
         """
         kind = "blind" if luma_table is None else "grey" if image.ndim == 2 else "colour"
         wanted = "fast" if self.network == "auto" and not fine_is_closer(kind, luma_table) else self.network
-        layout, looks = effort(image.shape[0] * image.shape[1], wanted, self.looks)
+        layout, looks = effort(image.shape[0] * image.shape[1], wanted, self.looks, kind)
         sets = load_weights(kind, layout)
         position = 0.0 if luma_table is None else sets.position(table_strength(luma_table))
         network = self._network(kind, layout, sets, position)
         gains, hold = sets.gains_at(position), None
         if luma_table is not None and gains is not None:
             hold = partial(held, luma_table=luma_table, gains=gains)
-        repaired = np.empty_like(image)
-        for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX, corner):
-            tile = _repair_tile(image, rows, columns, network, sets.margin_px, looks, hold)
-            # The first tiles may begin before the picture does.
-            tile = tile[max(-rows.start, 0) :, max(-columns.start, 0) :]
-            within = slice(max(rows.start, 0), rows.stop), slice(max(columns.start, 0), columns.stop)
-            repaired[within] = tile if strength == 1.0 else blend(image[within], tile, strength)
-        return repaired
+
+        def read(known: Image, looks: int, strength: float) -> Image:
+            repaired = np.empty_like(image)
+            for rows, columns in tiles(image.shape[0], image.shape[1], MOST_TILE_PX, corner):
+                tile = _repair_tile(image, known, rows, columns, network, sets.margin_px, looks, hold)
+                # The first tiles may begin before the picture does.
+                tile = tile[max(-rows.start, 0) :, max(-columns.start, 0) :]
+                within = slice(max(rows.start, 0), rows.stop), slice(max(columns.start, 0), columns.stop)
+                repaired[within] = tile if strength == 1.0 else blend(image[within], tile, strength)
+            return repaired
+
+        # Of the first reading one look will do: more of them leave the second where it is.
+        known = read(image, 1, 1.0) if (layout, kind) in WITH_FEEDBACK else image
+        return read(known, looks, strength)
 
     def _network(self, kind: str, layout: str, sets: WeightSets, position: float) -> Network:
         key = (kind, layout, position)
@@ -182,16 +189,24 @@ def _spans(length: int, most_px: int, first: int) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(first, length, step)]
 
 
-def effort(pixels: int, network: str, looks: int | None) -> tuple[str, int]:
-    """Network and looks for a picture of so many pixels: what `BUDGET_PX` allows in place of `auto` and None."""
+def effort(pixels: int, network: str, looks: int | None, kind: str) -> tuple[str, int]:
+    """Network and looks for a picture of so many pixels: what `BUDGET_PX` allows in place of `auto` and None.
+
+    Where weights of this `kind` read twice, the first reading is one look more.
+    """
     if network == "auto":
-        network = "fine" if pixels * COSTS["fine"] * (looks or 1) <= BUDGET_PX else "fast"
-    fitting = int(BUDGET_PX / (pixels * COSTS[network]))
-    return network, looks or min(max(fitting, 1), MOST_LOOKS)
+        fitting = _fitting_looks(pixels, "fine", kind)
+        network = "fine" if fitting >= (looks or 1) else "fast"
+    return network, looks or min(max(_fitting_looks(pixels, network, kind), 1), MOST_LOOKS)
+
+
+def _fitting_looks(pixels: int, network: str, kind: str) -> int:
+    return int(BUDGET_PX / (pixels * COSTS[network])) - ((network, kind) in WITH_FEEDBACK)
 
 
 def _repair_tile(
     image: Image,
+    known: Image,
     rows: slice,
     columns: slice,
     network: Network,
@@ -201,8 +216,11 @@ def _repair_tile(
 ) -> Image:
     height, width = rows.stop - rows.start, columns.stop - columns.start
     border = border_px(margin_px)
-    window = window_of(image, rows, columns, border)
-    window = window if window.ndim == 3 else np.repeat(window[:, :, None], 3, axis=2)
+    jpeg = window_of(image, rows, columns, border)
+    window = jpeg
+    if image.ndim == 2:
+        beside = jpeg if known is image else window_of(known, rows, columns, border)
+        window = np.dstack([jpeg, beside, beside])
     changes = [
         _within(
             turned(network(np.ascontiguousarray(turned(window, look))), look, back=True), border - margin_px
@@ -210,12 +228,11 @@ def _repair_tile(
         for look in range(looks)
     ]
     change = changes[0] if looks == 1 else np.asarray(np.mean(changes, axis=0, dtype=np.float32))
-    jpeg = _within(window, border)
+    jpeg = _within(jpeg, border)
+    if image.ndim == 2:
+        change = change.mean(axis=2)
     if hold is not None:
         change = hold(change, jpeg)
-    if image.ndim == 2:
-        # A grey picture went in as three equal planes; their changes are nearly so.
-        jpeg, change = jpeg[:, :, 0], change.mean(axis=2)
     return np.asarray(cv2.add(jpeg, change, dtype=cv2.CV_8U)[:height, :width], np.uint8)
 
 

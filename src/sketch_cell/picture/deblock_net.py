@@ -134,14 +134,20 @@ class DeblockNet(nn.Module):
         return [*biases, biases[0].new_zeros(self.layout.planes, 1, 1)] if self.layout.holds else biases
 
     def forward(
-        self, picture: Tensor, position: float = 0.0, luma_table: NDArray[np.int64] | None = None
+        self,
+        picture: Tensor,
+        position: float = 0.0,
+        luma_table: NDArray[np.int64] | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Repair `picture` (B, 3, H, W) [levels 0..255, RGB]; returns (B, 3, H - 2 b, W - 2 b), b = border_px.
 
         H and W are multiples of 8 and the picture's origin is a block corner. A layout that `holds` does so where the
-        file's `luma_table` (8, 8) is given.
+        file's `luma_table` (8, 8) is given. Of grey pictures the second and third planes may be what is `known` of the
+        original so far (B, 3, H, W): the picture itself, or what an earlier reading made of it.
         """
-        cells = functional.pixel_unshuffle(picture, self.layout.unshuffle) - self.mean[:, None, None]
+        seen = picture if known is None else torch.cat([picture[:, :1], known[:, 1:]], dim=1)
+        cells = functional.pixel_unshuffle(seen, self.layout.unshuffle) - self.mean[:, None, None]
         # The whitened kernel takes small differences of large levels, for which bf16 is too coarse.
         with torch.autocast("cpu", enabled=False):
             (kernel, bias), *others = self.weights(position)
@@ -152,6 +158,8 @@ class DeblockNet(nn.Module):
         border = self.layout.border_px
         extra = border - self.layout.margin_px
         change = _inner(functional.pixel_shuffle(change, self.layout.unshuffle), extra)
+        if known is not None:
+            change = change.mean(dim=1, keepdim=True).expand_as(change)
         inner = _inner(picture, border)
         if self.layout.holds and luma_table is not None:
             change = held(change, inner, luma_table, mixed(self.gains, position))

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -36,10 +36,12 @@ from sketch_cell.picture.train_export import export
 from sketch_cell.picture.train_loss import BLOCKING_SHARES, relative_loss
 from sketch_cell.picture.train_optimiser import Muon, rate_at
 from sketch_cell.picture.train_stages import STAGES, Stage, draw_qualities, position_of
-from sketch_cell.picture.weights import load_weights
+from sketch_cell.picture.weights import WITH_FEEDBACK, load_weights
 
 MEASURED_BATCHES = 6
 EMA_DECAY = 0.998
+# Every so many steps of weights with feedback train the first reading, the others the second.
+FIRST_READING_PERIOD = 4
 CHECKPOINT_PERIOD_S = 60.0
 VALIDATION_PERIOD_S = 900.0
 
@@ -143,9 +145,16 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
         group["lr"] = rate
     jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
     border, quality = state.net.layout.border_px, int(batch.quality[0])
-    table = standard_luma_table(quality) if stage.parent else None
+    table, position = (
+        standard_luma_table(quality) if stage.parent else None,
+        position_of(quality, state.net.sets),
+    )
     with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(state.net.layout)):
-        repaired = state.net(jpeg, position_of(quality, state.net.sets), table)
+        known = None
+        if has_feedback(stage, state.net.layout):
+            is_first = state.step % FIRST_READING_PERIOD == 0
+            known = jpeg if is_first else first_reading(state.average, jpeg, position, table)
+        repaired = state.net(jpeg, position, table, known)
     jpeg, clean = (part[..., border:-border, border:-border] for part in (jpeg, clean))
     usual, share = usual[torch.from_numpy(batch.quality)], BLOCKING_SHARES[state.net.layout.name]
     loss = relative_loss(repaired, jpeg, clean, usual, share)
@@ -159,6 +168,20 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
         for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
     return float(loss.detach())
+
+
+def has_feedback(stage: Stage, layout: Layout) -> bool:
+    """Whether this stage trains weights that read a picture twice."""
+    return (layout.name, stage.name) in WITH_FEEDBACK
+
+
+def first_reading(
+    net: DeblockNet, jpeg: Tensor, position: float, luma_table: NDArray[np.int64] | None
+) -> Tensor:
+    """What `net` makes of grey pictures (B, 3, H, W), of the whole of them: mirrored beyond their edges."""
+    around = functional.pad(jpeg, (net.layout.border_px,) * 4, mode="reflect")
+    with torch.no_grad():
+        return cast(Tensor, net(around, position, luma_table, around)).clamp(0, 255).round()
 
 
 def _start(stage: Stage, folder: Path, options: argparse.Namespace) -> tuple[State, Tensor]:
@@ -210,28 +233,31 @@ def _save(state: State, path: Path) -> None:
 def _report(stage: Stage, state: State, progress: float, options: argparse.Namespace) -> None:
     paths = sorted((options.photos / "val").glob("*.jpg"))[:: 100 // 10]
     pictures = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
-    gains = {f"{kind}{q}": gain for kind, q, gain in validation_gains(state.average, pictures)}
+    feedback = has_feedback(stage, state.net.layout)
+    gains = {f"{kind}{q}": gain for kind, q, gain in validation_gains(state.average, pictures, feedback)}
     words = " ".join(f"{name} {gain:+.3f}" for name, gain in gains.items())
     loss = state.log.get("loss", math.nan)
     clock = time.strftime("%H:%M:%S", time.gmtime())
     print(f"{clock} {stage.name} {progress:.3f} step {state.step} loss {loss:.4f} {words}", flush=True)
 
 
-def validation_gains(net: DeblockNet, pictures: list[NDArray[np.uint8]]) -> Iterator[tuple[str, int, float]]:
-    """Mean PSNR gain over the JPEG [dB] of grey and of 4:2:0 colour files at qualities 10 to 40."""
-    for kind in ("grey", "colour"):
+def validation_gains(
+    net: DeblockNet, pictures: list[NDArray[np.uint8]], feedback: bool
+) -> Iterator[tuple[str, int, float]]:
+    """Mean PSNR gain over the JPEG [dB] of grey and, unless there is `feedback`, of 4:2:0 colour files."""
+    for kind in ("grey",) if feedback else ("grey", "colour"):
         for quality in (10, 20, 30, 40):
             gains = []
             for picture in pictures:
                 clean = np.repeat(matlab_luma(picture)[:, :, None], 3, axis=2) if kind == "grey" else picture
                 jpeg = damaged(clean, quality, grey=kind == "grey")
-                repaired = repair_whole(net, jpeg, quality)
+                repaired = repair_whole(net, jpeg, quality, feedback)
                 errors = [np.square(p.astype(np.float64) - clean).mean() for p in (jpeg, repaired)]
                 gains.append(10 * math.log10(errors[0] / errors[1]))
             yield kind, quality, float(np.mean(gains))
 
 
-def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], quality: int, feedback: bool) -> NDArray[np.uint8]:
     """Repair one picture (H, W, 3) in one piece, without tiles; for validation."""
     height, width = jpeg.shape[:2]
     table = standard_luma_table(quality) if net.sets > 1 else None
@@ -239,7 +265,9 @@ def repair_whole(net: DeblockNet, jpeg: NDArray[np.uint8], quality: int) -> NDAr
     extra = pad - net.layout.border_px
     around = np.pad(jpeg, ((pad, pad + -height % 16), (pad, pad + -width % 16), (0, 0)), mode="symmetric")
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        planes = net(planes_of(around[None]), position_of(quality, net.sets), table)[0]
+        planes, position = planes_of(around[None]), position_of(quality, net.sets)
+        known = first_reading(net, planes, position, table) if feedback else None
+        planes = net(planes, position, table, known)[0]
     levels = planes[:, extra : extra + height, extra : extra + width].permute(1, 2, 0)
     return np.clip(np.rint(levels.numpy()), 0, 255).astype(np.uint8)
 

@@ -20,6 +20,9 @@ KINDS = ("blind", "grey", "colour")
 NETWORKS = ("fast", "fine")
 # JPEG qualities at which `fine` comes closer to the original than `fast`; its other sets are not trained enough yet.
 FINE_QUALITIES = {"grey": (6, 90), "colour": (9, 75)}
+# Weights that read a picture twice: a grey one needs but one of the three planes, so in the second reading the others
+# hold what came of the first (as in Li et al., "Feedback network for image super-resolution", CVPR 2019).
+WITH_FEEDBACK = {("fine", "grey")}
 # The layers of five that may run in rounds.
 BETWEEN = (1, 2, 3)
 # Positions are rounded to this share of the way from one set to the next: few networks, none far off.
