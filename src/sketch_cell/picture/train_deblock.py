@@ -145,10 +145,8 @@ def _step(state: State, batch: Batch, stage: Stage, usual: Tensor, progress: flo
         group["lr"] = rate
     jpeg, clean = planes_of(batch.jpeg), planes_of(batch.clean)
     border, quality = state.net.layout.border_px, int(batch.quality[0])
-    table, position = (
-        standard_luma_table(quality) if stage.parent else None,
-        position_of(quality, state.net.sets),
-    )
+    table = standard_luma_table(quality) if stage.parent else None
+    position = position_of(quality, state.net.sets)
     with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(state.net.layout)):
         known = None
         if has_feedback(stage, state.net.layout):
