@@ -128,7 +128,7 @@ def test_eight_looks_see_no_direction(is_grey):
         repaired = np.atleast_3d(deblocker.repair_on_grid(other, table.T if is_on_its_side else table))
         apart = np.abs(turned(repaired, look, back=True).astype(int) - upright)
         # Sums taken in another order may round a level that lies in the middle the other way; and rows and columns,
-        # whose steps differ in the standard's table, have gains of their own. Of grey, the first reading is a single look.
+        # whose steps differ in the standard's table, have gains of their own. Of grey, the first reading is one look.
         most, mean = (8, 0.4) if is_on_its_side else (1, 1e-3)
         if is_grey:
             most, mean = 8, 0.5 if is_on_its_side else 0.25
