@@ -115,6 +115,16 @@ def test_a_fine_jpeg_is_left_as_it_is(tmp_path):
     assert (read(tmp_path / "out.png") == read(source)).all()
 
 
+def test_a_picture_that_may_never_have_been_a_jpeg_is_said_to_be(tmp_path):
+    jpeg = write(tmp_path / "in.jpg")
+    output = run(write(tmp_path / "clean.png"), tmp_path / "out.png")
+    assert "clean.png shows no trace of a JPEG: it is repaired half way" in " ".join(output.split())
+    assert "trace" not in run(jpeg, tmp_path / "out.png")
+    assert "trace" not in run(write(tmp_path / "was.png", read(jpeg)), tmp_path / "out.png")
+    black = np.zeros((16, 16, 3), np.uint8)
+    assert "trace" not in run(write(tmp_path / "black.png", black), tmp_path / "out.png")
+
+
 def test_no_strength_keeps_the_jpeg(tmp_path):
     source = write(tmp_path / "in.jpg")
     run(source, tmp_path / "out.png", "--strength", 0)

@@ -19,7 +19,7 @@ from sketch_cell.packages import need
 from sketch_cell.picture.comparison import GAP_PX
 from sketch_cell.picture.deblock import MOST_LOOKS, RUNTIMES, Deblocker
 from sketch_cell.picture.read import Photo, finished, open_photo, upright
-from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired
+from sketch_cell.picture.repair import HIGHEST_QUALITY, in_eight_bits, repaired, shows_no_jpeg
 from sketch_cell.picture.weights import NETWORKS
 
 Image = NDArray[np.uint8]
@@ -161,6 +161,8 @@ def _repair_file(source: Path, target: Path, work: Work) -> None:
     quality = photo.jpeg.quality if photo.jpeg else 0
     if quality > HIGHEST_QUALITY:
         say(f"{source} is a JPEG of quality {quality}: it is left as it is.")
+    elif work.strength and shows_no_jpeg(photo):
+        say(f"{source} shows no trace of a JPEG: it is repaired half way. --strength 0 keeps it as it is.")
     result = repaired(photo, work.deblocker, work.strength)
     if quality > HIGHEST_QUALITY and _format_of(target) == "JPEG":
         write_whole(target, data)

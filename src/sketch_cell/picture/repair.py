@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sketch_cell.picture.deblock import Deblocker
 from sketch_cell.picture.read import DEFAULT_MAX_MEGAPIXELS, Photo, finished, open_photo
+from sketch_cell.picture.trace import traced_jpeg
 
 Image = NDArray[np.uint8]
 
@@ -52,6 +53,11 @@ def needs_repair(photo: Photo) -> bool:
             bool((photo.pixels[row : row + BAND_PX] - np.uint8(1) < 254).any()) for row in bands
         )
     return photo.jpeg.quality <= HIGHEST_QUALITY
+
+
+def shows_no_jpeg(photo: Photo) -> bool:
+    """Whether the picture will be repaired although neither its file nor its pixels betray a JPEG."""
+    return photo.jpeg is None and needs_repair(photo) and traced_jpeg(in_eight_bits(photo.pixels)) is None
 
 
 def in_eight_bits(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Image:
