@@ -6,6 +6,7 @@ import threading
 
 import cv2
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -53,3 +54,17 @@ def test_the_newest_frame_wins_and_drops_are_counted(spinner, monkeypatch):
     free.set()
     spinner.until(lambda: got == [1, 5])
     spinner.until(lambda: figures.get("dropped") == "3" and figures.get("repaired") == "2")
+
+
+@pytest.mark.parametrize(
+    ("stream", "runtime", "wanted"),
+    [(True, "auto", "int8"), (True, "onnxruntime", "onnxruntime"), (False, "int8", "int8")],
+)
+def test_a_stream_gets_the_quickest_runtime_unless_one_is_named(
+    spinner, monkeypatch, stream, runtime, wanted
+):
+    monkeypatch.setattr("sketch_cell.nodes.deblocker.stream_runtime", lambda: "int8")
+    said = [Parameter("stream", value=stream), Parameter("runtime", value=runtime)]
+    assert spinner.add(DeblockerNode(parameter_overrides=said))._deblocker.runtime == wanted
+    monkeypatch.setattr("sketch_cell.nodes.deblocker.stream_runtime", lambda: pytest.fail("no stream"))
+    spinner.add(DeblockerNode(parameter_overrides=[Parameter("stream", value=False)]))

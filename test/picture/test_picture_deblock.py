@@ -25,7 +25,9 @@ RUNTIMES = [name for name in ("torch", "onnxruntime") if importlib.util.find_spe
 ASTRONAUT = skimage.data.astronaut()[60:316, 100:372]
 
 
-@pytest.fixture(scope="module", params=[(r, n) for r in RUNTIMES for n in NETWORKS], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[*((r, n) for r in RUNTIMES for n in NETWORKS), ("int8", "fast")], ids="-".join
+)
 def deblocker(request):
     return Deblocker(*request.param)
 

@@ -21,9 +21,18 @@ from sketch_cell.picture import (  # noqa: E402
     train_optimiser,
     train_stages,
 )
-from sketch_cell.picture.deblock_net import FAST, FINE, LAYOUTS, PARAMETERS, REFERENCE, DeblockNet  # noqa: E402
+from sketch_cell.picture.deblock_net import (  # noqa: E402
+    FAST,
+    FINE,
+    LAYOUTS,
+    PARAMETERS,
+    REFERENCE,
+    DeblockNet,
+    convolved,
+    planes_of,
+)
 from sketch_cell.picture.jpeg import standard_luma_table  # noqa: E402
-from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
+from sketch_cell.picture.train_data import (  # noqa: E402
     KINDS,
     Crops,
     Damage,
@@ -32,7 +41,7 @@ from sketch_cell.picture.train_data import (  # noqa: E402  # noqa: E402
     smooth_crop,
     text_crop,
 )
-from sketch_cell.picture.weights import load_weights  # noqa: E402
+from sketch_cell.picture.weights import load_weights, read_weights  # noqa: E402
 
 
 def random_net(layout, sets=1):
@@ -277,9 +286,25 @@ def test_training_learns_stops_and_goes_on(tiny_data, monkeypatch, tmp_path):
     assert len(losses) == 5 and all(math.isfinite(loss) for loss in losses)
     child = dataclasses.replace(train_stages.STAGES[1], steps=2)
     train_deblock.train_stage(child, tmp_path, options)
-    train_export.export(tmp_path, tmp_path)
-    names = {"fast.onnx", "fast_blind.npz", "fast_grey.npz", "fast_colour.npz"}
+    monkeypatch.setattr(train_export, "PEAK_BATCHES", 1)
+    train_export.export(tmp_path, tmp_path, "fast")
+    names = {"fast.onnx", "fast_int8.onnx", "fast_blind.npz", "fast_grey.npz", "fast_colour.npz"}
     assert {p.name for p in tmp_path.glob("fast*")} == names
+    assert [len(part) for part in read_weights(tmp_path / "fast_grey.npz").peaks] == [7] * 5
+
+
+def test_peaks_are_the_largest_that_each_channel_gives(tiny_data, monkeypatch):
+    monkeypatch.setattr(train_export, "PEAK_BATCHES", 1)
+    stage, crops = train_stages.STAGES[0], Crops(tiny_data / "data")
+    sets = load_weights("blind")
+    peaks = train_export.measured_peaks(sets, stage, crops)
+    rng = np.random.default_rng(0)
+    jpeg = planes_of(crops.batch(rng, train_stages.draw_qualities(rng, stage), stage.damage).jpeg)
+    first, bias = (torch.from_numpy(part) for part in sets.at(0.0)[:2])
+    cells = torch.nn.functional.pixel_unshuffle(jpeg, 2)
+    largest = convolved(cells, first, bias, 1).relu().amax(dim=(0, 2, 3)).numpy()
+    assert np.allclose(peaks[0][0], largest) and largest.max() > 1
+    assert all((part >= 0).all() for part in peaks) and peaks[4].min() > 0
 
 
 @pytest.mark.parametrize("layout", ["fast", "fine"])

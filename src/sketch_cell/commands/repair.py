@@ -69,8 +69,9 @@ class Work:
     "--zoom-video", type=click.Path(path_type=Path), help="Write an MP4 that zooms into the comparison."
 )
 @click.option(
-    "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True, help="What runs the network."
-)
+    "--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True,
+    help="What runs the network: auto is torch where installed, else onnxruntime; int8 is quicker, for fast alone.",
+)  # fmt: skip
 @click.option(
     "--network", type=click.Choice(["auto", *NETWORKS]), default="auto", show_default=True,
     help="fine takes four times as long as fast; auto takes it for small JPEGs of qualities at which it comes closer.",

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from sketch_cell.errors import InputError
-from sketch_cell.picture.deblock import RUNTIMES, Deblocker
+from sketch_cell.picture.deblock import RUNTIMES, Deblocker, stream_runtime
 from sketch_cell.picture.repair import repair_file_bytes
 from sketch_cell.ros.diagnostics import Diagnostics
 from sketch_cell.ros.hear import hear
@@ -32,7 +32,12 @@ from sketch_cell.settings import Settings, setting
 class DeblockerSettings(Settings):
     """How the deblocker runs."""
 
-    runtime: str = setting("auto", "what runs the network", choices=RUNTIMES, read_only=True)
+    runtime: str = setting(
+        "auto",
+        "what runs the network; auto is int8 for a stream, where the processor is quick at it",
+        choices=RUNTIMES,
+        read_only=True,
+    )
     strength: float = setting(
         1.0, "from 0, the JPEG as it is, to 1, fully repaired", minimum=0.0, maximum=1.0
     )
@@ -52,8 +57,10 @@ class DeblockerNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("deblocker", **options)
         self._settings = declare_settings(self, DeblockerSettings, on_change=self._change)
-        network, looks = ("fast", 1) if self._settings.stream else ("auto", None)
-        self._deblocker = Deblocker(self._settings.runtime, network, looks)
+        runtime, network, looks = self._settings.runtime, "auto", None
+        if self._settings.stream:
+            runtime, network, looks = stream_runtime() if runtime == "auto" else runtime, "fast", 1
+        self._deblocker = Deblocker(runtime, network, looks)
         self._repaired = 0
         self._publisher = self.create_publisher(
             Image, "picture/image", STREAM if self._settings.stream else LATCHED

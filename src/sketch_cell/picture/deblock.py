@@ -31,7 +31,7 @@ Image = NDArray[np.uint8]
 Network = Callable[[Image], Floats]
 Hold = Callable[[Floats, Image], Floats]
 
-RUNTIMES = ("auto", "torch", "onnxruntime")
+RUNTIMES = ("auto", "torch", "onnxruntime", "int8")
 MOST_TILE_PX = 512
 # Tiles start on corners of 4:2:0 blocks and what surrounds them is whole 8 x 8 blocks, so that each sees the JPEG grid
 # where the network expects it.
@@ -50,7 +50,8 @@ UNTRACED_SHARE = 0.5
 class Deblocker:
     """Repairs pictures; holds the networks it has used lately.
 
-    `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime. `network` is
+    `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime; or `int8`:
+    onnxruntime in whole numbers, twice as fast and about 0.01 dB worse, for `fast` alone. `network` is
     `fast`, `fine` (four times the work for up to a tenth of a decibel more) or `auto`: `fine` for small pictures of
     the qualities that it is better at. It looks at each part of a picture `looks` (1..8) times, flipped and turned,
     and its answers are averaged (Timofte, Rothe, Van Gool, CVPR 2016); None stands for as many as a picture's size
@@ -64,7 +65,11 @@ class Deblocker:
             raise InputError(
                 f"The network {network} is not known. Choose one of auto, {', '.join(NETWORKS)}."
             )
-        self.network = network
+        if runtime == "int8" and network == "fine":
+            raise InputError(
+                "The runtime int8 has no network fine. Choose the network fast or another runtime."
+            )
+        self.network = "fast" if runtime == "int8" else network
         self.looks = looks
         self._networks: OrderedDict[tuple[str, str, float], Network] = OrderedDict()
 
@@ -142,13 +147,24 @@ class Deblocker:
         return self._networks[key]
 
 
+def stream_runtime() -> str:
+    """What `auto` is for a stream: `int8` where it can be and is quick, since frames come faster than a person sees."""
+    if is_installed("onnxruntime"):
+        from sketch_cell.picture.runtime_int8 import multiplies_bytes
+
+        if multiplies_bytes():
+            return "int8"
+    return "auto"
+
+
 def _installed_runtime(runtime: str) -> str:
     if runtime not in RUNTIMES:
         raise InputError(f"The runtime {runtime} is not known. Choose one of {', '.join(RUNTIMES)}.")
-    wanted = ("torch", "onnxruntime") if runtime == "auto" else (runtime,)
+    packages = {"auto": ("torch", "onnxruntime"), "int8": ("onnxruntime",)}
+    wanted = packages.get(runtime, (runtime,))
     for name in wanted:
         if is_installed(name):
-            return name
+            return "int8" if runtime == "int8" else name
     raise InputError(f"JPEG repair needs {' or '.join(wanted)}. Install it with: pip install onnxruntime.")
 
 
@@ -158,6 +174,10 @@ def _built(runtime: str, layout: str, sets: WeightSets, position: float) -> Netw
         from sketch_cell.picture import runtime_torch
 
         return runtime_torch.network(sets, arrays)
+    if runtime == "int8":
+        from sketch_cell.picture import runtime_int8
+
+        return runtime_int8.network(sets, arrays, sets.peaks_at(position))
     from sketch_cell.picture import runtime_onnx
 
     return runtime_onnx.network(sets, arrays, layout)
@@ -253,9 +273,13 @@ def window_of(image: Image, rows: slice, columns: slice, border: int) -> Image:
     for part, length in ((rows, image.shape[0]), (columns, image.shape[1])):
         end = part.start + -(-(part.stop - part.start) // GRID_PX) * GRID_PX
         spans.append(_mirrored(np.arange(part.start - border, end + border), length))
-    if all(span[0] + len(span) - 1 == span[-1] and (np.diff(span) == 1).all() for span in spans):
-        return np.ascontiguousarray(image[spans[0][0] : spans[0][-1] + 1, spans[1][0] : spans[1][-1] + 1])
-    return np.ascontiguousarray(image[spans[0][:, None], spans[1]])
+    first, last = ([int(choice(span)) for span in spans] for choice in (np.min, np.max))
+    window = image[first[0] : last[0] + 1, first[1] : last[1] + 1]
+    # Picking rows, then columns, is four times as fast as both at once.
+    for axis, span in enumerate(spans):
+        if window.shape[axis] != len(span) or (np.diff(span) != 1).any():
+            window = window.take(span - first[axis], axis)
+    return np.ascontiguousarray(window)
 
 
 def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:

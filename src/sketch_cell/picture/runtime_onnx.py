@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,23 +29,35 @@ Window = NDArray[np.uint8]
 def network(sets: WeightSets, arrays: list[Floats], layout: str = "fast") -> Callable[[Window], Floats]:
     """The network with these arrays as a function of one window (h, w, 3) -> its change (h - 2 m, w - 2 m, 3) [levels],
     not held yet."""
+    return running(FOLDER / f"{layout}.onnx", graph_values(arrays), sets, arrays)
+
+
+def running(
+    graph: Path,
+    values: Mapping[str, NDArray[Any]],
+    sets: WeightSets,
+    arrays: list[Floats],
+    settings: Mapping[str, str] | None = None,
+) -> Callable[[Window], NDArray[Any]]:
+    """The graph in a file, with its initialisers, the bias tables of `arrays` and further `settings` of a session, as a
+    function of one window."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # A node waits between pictures; its threads must not spin meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, value in (settings or {}).items():
+        options.add_session_config_entry(name, value)
     # onnxruntime reads the initialisers from these objects, so they live as long as the session.
-    held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(v) for name, v in graph_values(arrays).items()}
+    held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in values.items()}
     # `add_initializer` would silently leave weights that the graph holds itself as they are.
     options.add_external_initializers(list(held), list(held.values()))
-    session = onnxruntime.InferenceSession(
-        str(FOLDER / f"{layout}.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
     @lru_cache(maxsize=1)
     def tables(size: tuple[int, ...]) -> dict[str, Floats]:
         return {f"table{n}": table for n, table in whole_tables(arrays, size, sets).items()}
 
-    def run(window: Window, _held: object = held) -> Floats:
+    def run(window: Window, _held: object = held) -> NDArray[Any]:
         return np.asarray(session.run(None, {"window": window, **tables(window.shape)})[0])
 
     return run
@@ -114,32 +126,51 @@ def write_graph(path: Path, sets: WeightSets) -> None:
         helper.make_node("Squeeze", ["change_by_plane", "first"], ["single"]),
         helper.make_node("Transpose", ["single"], ["change"], perm=[1, 2, 0]),
     ]
-    graph = helper.make_graph(
+    graph_with(
+        path,
         nodes,
-        "sketch_cell_deblock",
-        [
-            helper.make_tensor_value_info("window", TensorProto.UINT8, ["height", "width", 3]),
-            *(
-                helper.make_tensor_value_info(
-                    f"table{n}", TensorProto.FLOAT, [1, len(bias), f"rows{n}", f"columns{n}"]
-                )
-                for n, bias in enumerate(arrays[1::2])
-                if has_table(bias)
-            ),
-        ],
-        [helper.make_tensor_value_info("change", TensorProto.FLOAT, ["inner_height", "inner_width", 3])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()]
-        + [_named_only(name, value) for name, value in graph_values(arrays).items()],
+        inputs={"window": (np.uint8, ["height", "width", 3])}
+        | {
+            f"table{n}": (np.float32, [1, len(bias), f"rows{n}", f"columns{n}"])
+            for n, bias in enumerate(arrays[1::2])
+            if has_table(bias)
+        },
+        output=("change", np.float32, ["inner_height", "inner_width", 3]),
+        initialisers=[numpy_helper.from_array(value, name) for name, value in constants.items()]
+        + [named_only(name, value) for name, value in graph_values(arrays).items()],
     )
+
+
+def graph_with(
+    path: Path,
+    nodes: list[Any],
+    inputs: Mapping[str, tuple[type, list[Any]]],
+    output: tuple[str, type, list[Any]],
+    initialisers: list[Any],
+) -> None:
+    """Write a graph of these nodes; inputs and output with their types and sizes, numbers or names."""
+    from onnx import helper
+
+    def value(name: str, kind: type, size: list[Any]) -> Any:
+        return helper.make_tensor_value_info(name, _element_type(kind), size)
+
+    given = [value(name, *shape) for name, shape in inputs.items()]
+    graph = helper.make_graph(nodes, "sketch_cell_deblock", given, [value(*output)], initialisers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
 
 
-def _named_only(name: str, value: Floats) -> Any:
+def named_only(name: str, value: NDArray[Any]) -> Any:
     """A weight's name and shape; its numbers come with each session."""
     from onnx import TensorProto
 
-    tensor = TensorProto(name=name, dims=value.shape, data_type=TensorProto.FLOAT)
+    tensor = TensorProto(name=name, dims=value.shape, data_type=_element_type(value.dtype))
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="given_by_the_session")
     return tensor
+
+
+def _element_type(kind: Any) -> int:
+    from onnx import helper
+
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(kind)))

@@ -299,10 +299,14 @@ def main() -> None:
     )
     parser.add_argument("--stage", choices=[s.name for s in STAGES], help="only this stage, after its parent")
     parser.add_argument("--shipped", action="store_true", help="start each stage from the shipped weights")
-    parser.add_argument("--export", type=Path, help="only write the weights trained so far into this folder")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        help="only write the weights trained so far (with --shipped: those, with peaks measured anew) into this folder",
+    )
     options = parser.parse_args()
     if options.export:
-        export(options.folder, options.export)
+        export(options.folder, options.export, options.layout, shipped=options.shipped)
         return
     _step_back()
     torch.set_num_threads(options.threads)
@@ -318,7 +322,7 @@ def main() -> None:
         return
     target = options.folder / "weights"
     target.mkdir(exist_ok=True)
-    export(options.folder, target)
+    export(options.folder, target, options.layout)
     print(f"The weights are in {target}; copy them to src/sketch_cell/picture/weights to ship them.")
 
 
