@@ -15,7 +15,7 @@ KNOT_QUALITIES = (5, 10, 20, 35, 55, 80, 95)
 KNOT_STRENGTHS = tuple(strength_of_quality(q) for q in KNOT_QUALITIES)
 # How often a place among the sets is drawn from where: most are strong compressions, where there is most to repair
 # and to learn (quality 8 to 14 and 28 to 49 above all: their sets gained most from more steps).
-SPANS = {(0.6, 1.4): 0.35, (1.4, 2.5): 0.16, (2.5, 3.7): 0.38, (0.0, len(KNOT_QUALITIES) - 1): 0.11}
+SPANS = {(0.6, 1.4): 0.47, (1.4, 2.5): 0.14, (2.5, 3.7): 0.28, (0.0, len(KNOT_QUALITIES) - 1): 0.11}
 BATCH = 2
 
 
