@@ -51,7 +51,7 @@ class Deblocker:
     """Repairs pictures; holds the networks it has used lately.
 
     `runtime` is `torch`, `onnxruntime`, or `auto`: torch where it is installed, else onnxruntime; or `int8`:
-    onnxruntime in whole numbers, twice as fast and about 0.01 dB worse, for `fast` alone. `network` is
+    onnxruntime in whole numbers, twice as fast and 0.01 to 0.02 dB worse, for `fast` alone. `network` is
     `fast`, `fine` (four times the work for up to a tenth of a decibel more) or `auto`: `fine` for small pictures of
     the qualities that it is better at. It looks at each part of a picture `looks` (1..8) times, flipped and turned,
     and its answers are averaged (Timofte, Rothe, Van Gool, CVPR 2016); None stands for as many as a picture's size

@@ -77,7 +77,7 @@ def write_graph(path: Path, sets: WeightSets) -> None:
 
     Writing needs the package `onnx`; running it does not.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
     arrays, dilations = padded(sets.at(0.0)), dilations_run(sets)
     cut = sum(dilations[n] * (arrays[2 * n].shape[-1] - 1) // 2 for n in BETWEEN)
@@ -88,11 +88,7 @@ def write_graph(path: Path, sets: WeightSets) -> None:
             "ends": np.array([-cut, -cut]),
             "axes": np.array([2, 3]),
         }
-    nodes = [
-        helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["levels"], ["levels_by_plane"], perm=[2, 0, 1]),
-        helper.make_node("Unsqueeze", ["levels_by_plane", "first"], ["picture"]),
-    ]
+    nodes = picture_of_window()
 
     def convolution(n: int, before: str) -> str:
         """Convolution number `n` in turn; returns the name of what comes out."""
@@ -139,6 +135,17 @@ def write_graph(path: Path, sets: WeightSets) -> None:
         initialisers=[numpy_helper.from_array(value, name) for name, value in constants.items()]
         + [named_only(name, value) for name, value in graph_values(arrays).items()],
     )
+
+
+def picture_of_window() -> list[Any]:
+    """The nodes that make floats by plane, named `picture`, of a window's bytes; they take a constant named `first`."""
+    from onnx import TensorProto, helper
+
+    return [
+        helper.make_node("Cast", ["window"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["levels"], ["levels_by_plane"], perm=[2, 0, 1]),
+        helper.make_node("Unsqueeze", ["levels_by_plane", "first"], ["picture"]),
+    ]
 
 
 def graph_with(
